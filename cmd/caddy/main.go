@@ -1,0 +1,12 @@
+// Command caddy is a Caddy with the oss_cors module in it, ready to run.
+package main
+
+import (
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+)
+
+func main() {
+	caddycmd.Main()
+}

@@ -1,0 +1,221 @@
+package corsrules
+
+import "strings"
+
+// Outcome is what the rules say of a request.
+type Outcome uint8
+
+const (
+	// None: no matter of CORS. The zero Decision is one.
+	None Outcome = iota
+	// Allowed: a rule matched.
+	Allowed
+	// Denied: no rule matched, or the request could not be judged.
+	Denied
+)
+
+func (o Outcome) String() string { return [...]string{"none", "allowed", "denied"}[o] }
+
+// Reason is why a request was denied. The last three are ordered by how long a rule
+// held: origin, then method, then headers.
+type Reason uint8
+
+const (
+	// NoReason: the request was not denied.
+	NoReason Reason = iota
+	// NoRules: the bucket has no CORS configuration.
+	NoRules
+	// MissingOrigin: a preflight without Origin.
+	MissingOrigin
+	// MissingMethod: a preflight without Access-Control-Request-Method.
+	MissingMethod
+	// Malformed: a CORS header of the request is broken, repeated or over its bound.
+	Malformed
+	// OriginMismatch: no rule allows the origin.
+	OriginMismatch
+	// MethodMismatch: rules that allow the origin do not allow the method.
+	MethodMismatch
+	// HeaderMismatch: rules that allow origin and method do not allow a header.
+	HeaderMismatch
+)
+
+// String returns the reason as metrics, logs and explanations show it; "" for NoReason.
+func (r Reason) String() string {
+	return [...]string{"", "no_rules", "missing_origin", "missing_method", "malformed", "origin", "method", "header"}[r]
+}
+
+// PreflightReasons and ActualReasons are the reasons for which a preflight and an actual
+// request can be denied.
+var (
+	PreflightReasons = []Reason{NoRules, MissingOrigin, MissingMethod, Malformed, OriginMismatch, MethodMismatch, HeaderMismatch}
+	ActualReasons    = []Reason{NoRules, Malformed, OriginMismatch, MethodMismatch}
+)
+
+// Decision is what a Ruleset says of one request.
+type Decision struct {
+	Outcome Outcome
+
+	// Rule is the rule that matched; nil unless the request is allowed.
+	Rule *Rule
+
+	// AllowOrigin is the value of Access-Control-Allow-Origin: "*" if the rule has
+	// a lone "*", else the request's Origin. AllowHeaders is that of
+	// Access-Control-Allow-Headers, empty for none. Both are empty on a denial.
+	AllowOrigin, AllowHeaders string
+
+	// Reason is why the request was denied; NoReason unless it was.
+	Reason Reason
+
+	// Value is what was at fault: the origin, the method or the name of the header
+	// that no rule allows; for Malformed the name of the request header. Else empty.
+	Value string
+
+	// Nearest is, on a denial, the rule that held longest, the first such; nil
+	// where no rule's origin matched.
+	Nearest *Rule
+}
+
+// Preflight decides a preflight by the lines of its Origin,
+// Access-Control-Request-Method and Access-Control-Request-Headers headers. It
+// allocates nothing but AllowHeaders.
+func (rs *Ruleset) Preflight(origin, method, headers []string) Decision {
+	return rs.preflight(origin, method, headers, nil)
+}
+
+// Actual decides an actual request by the lines of its Origin header and its method.
+// Without an origin, the outcome is None. It allocates nothing.
+func (rs *Ruleset) Actual(origin []string, method string) Decision {
+	return rs.actual(origin, method, nil)
+}
+
+// trace collects each rule's verdict for an explanation. A nil trace ends the walk
+// at the first match.
+type trace []Verdict
+
+func (rs *Ruleset) preflight(originLines, methodLines, headerLines []string, tr *trace) Decision {
+	origin, oneOrigin := single(originLines)
+	method, oneMethod := single(methodLines)
+	switch {
+	case origin == "":
+		return denied(MissingOrigin, "")
+	case method == "":
+		return denied(MissingMethod, "")
+	case rs == nil:
+		return denied(NoRules, "")
+	case !oneOrigin || !isSerializedOrigin(origin):
+		return denied(Malformed, "origin")
+	case !oneMethod || strings.Contains(method, ","):
+		return denied(Malformed, "access-control-request-method")
+	}
+	var onStack [512]byte
+	list, ok := appendHeaderList(onStack[:0], headerLines)
+	if !ok {
+		return denied(Malformed, "access-control-request-headers")
+	}
+	d := rs.walk(origin, method, list, headerLines, tr)
+	if d.Outcome == Allowed {
+		d.AllowHeaders = list.text(headerLines)
+	}
+	return d
+}
+
+func (rs *Ruleset) actual(originLines []string, method string, tr *trace) Decision {
+	origin, oneOrigin := single(originLines)
+	switch {
+	case origin == "":
+		return Decision{}
+	case rs == nil:
+		return denied(NoRules, "")
+	case !oneOrigin || !isSerializedOrigin(origin):
+		return denied(Malformed, "origin")
+	}
+	return rs.walk(origin, method, nil, nil, tr)
+}
+
+func denied(reason Reason, value string) Decision {
+	return Decision{Outcome: Denied, Reason: reason, Value: value}
+}
+
+// query is a request in the form in which rules are asked.
+type query struct {
+	origin      string // in lower case
+	listing     []int  // the rules, from the next on, that list this very origin
+	method      methodSet
+	headers     headerList
+	headerLines []string
+}
+
+// walk asks the rules in their order; the first that matches decides
+// (oss-behaviour.md, section 2).
+func (rs *Ruleset) walk(origin, method string, headers headerList, headerLines []string, tr *trace) Decision {
+	q := query{origin: lower(origin), method: methodBit(method), headers: headers, headerLines: headerLines}
+	q.listing = rs.listing[q.origin]
+	d := denied(OriginMismatch, origin)
+	for i := range rs.rules {
+		r := &rs.rules[i]
+		reason, header := q.judge(r)
+		if tr != nil {
+			*tr = append(*tr, Verdict{Rule: r, Reason: reason, Value: q.atFault(reason, origin, method, header)})
+		}
+		switch {
+		case d.Outcome == Allowed: // an explanation goes on
+		case reason == NoReason:
+			d = Decision{Outcome: Allowed, Rule: r, AllowOrigin: origin}
+			if r.anyOrigin {
+				d.AllowOrigin = "*"
+			}
+			if tr == nil {
+				return d
+			}
+		case reason > d.Reason:
+			d.Reason, d.Nearest, d.Value = reason, r, q.atFault(reason, origin, method, header)
+		}
+	}
+	return d
+}
+
+// judge asks one rule; rules are asked in their order. Where a header is at fault, it
+// returns the first such.
+func (q *query) judge(r *Rule) (Reason, headerList) {
+	listed := len(q.listing) > 0 && q.listing[0] == r.number-1
+	if listed {
+		q.listing = q.listing[1:]
+	}
+	if !listed && !r.anyOrigin && !anyMatches(r.originPatterns, q.origin) {
+		return OriginMismatch, nil
+	}
+	if r.methods&q.method == 0 {
+		return MethodMismatch, nil
+	}
+	if header := r.firstNotAllowed(q.headers); header != nil {
+		return HeaderMismatch, header
+	}
+	return NoReason, nil
+}
+
+// firstNotAllowed returns the first name in headers that r does not allow, or nil.
+func (r *Rule) firstNotAllowed(headers headerList) headerList {
+	if r.anyHeader {
+		return nil
+	}
+	for len(headers) > 0 {
+		var name headerList
+		name, headers = headers.cut()
+		if !r.headers[string(name)] && !anyMatches(r.headerPatterns, name) {
+			return name
+		}
+	}
+	return nil
+}
+
+func (q *query) atFault(reason Reason, origin, method string, header headerList) string {
+	switch reason {
+	case OriginMismatch:
+		return origin
+	case MethodMismatch:
+		return method
+	case HeaderMismatch:
+		return header.in(q.headerLines)
+	}
+	return ""
+}

@@ -1,0 +1,74 @@
+package corsrules
+
+import (
+	"fmt"
+	"strings"
+)
+
+// The Codes of OSS's error answers to a rules document.
+const (
+	CodeMalformedXML    = "MalformedXML"
+	CodeBeyondLimit     = "CORSRuleBeyondLimit"
+	CodeInvalidArgument = "InvalidArgument"
+	CodeEntityTooLarge  = "EntityTooLarge"
+)
+
+// The ECs of the same answers. OSS says that they may change and that no one should
+// build on them: they help a person search.
+const (
+	ecMalformed    = "0031-00000001"
+	ecNoRule       = "0034-00000002"
+	ecWrongRoot    = "0034-00000003"
+	ecResponseVary = "0034-00000004"
+	ecTooManyRules = "0034-00000006"
+	ecOrigin       = "0034-00000009"
+	ecMethod       = "0034-00000011"
+	ecHeader       = "0034-00000012"
+	ecExposeHeader = "0034-00000013"
+	ecMaxAge       = "0034-00000014"
+)
+
+// Fault is one thing that is wrong with a rules document.
+type Fault struct {
+	// File is the document's name, as Options gave it. Line and Column count from
+	// 1, columns in bytes; they are where the offending value or element begins.
+	File         string
+	Line, Column int
+
+	// Message says what was found and what is allowed.
+	Message string
+
+	// Code and EC are what OSS's PutBucketCors answers to this fault. EC may be
+	// empty; both are for faults that OSS does not know.
+	Code, EC string
+
+	// ArgumentName and ArgumentValue are set where Code is InvalidArgument: the
+	// element and the text found in it.
+	ArgumentName, ArgumentValue string
+
+	offset int // where in the document, to sort by
+}
+
+// Error returns "file:line:column: message (Code, EC …)".
+func (f *Fault) Error() string {
+	code := f.Code
+	if f.EC != "" {
+		code += ", EC " + f.EC
+	}
+	if code != "" {
+		code = " (" + code + ")"
+	}
+	return fmt.Sprintf("%s:%d:%d: %s%s", f.File, f.Line, f.Column, f.Message, code)
+}
+
+// Faults is the error that Parse returns: every fault, in the order of the document.
+type Faults []*Fault
+
+// Error returns one line for each fault.
+func (fs Faults) Error() string {
+	lines := make([]string, len(fs))
+	for i, f := range fs {
+		lines[i] = f.Error()
+	}
+	return strings.Join(lines, "\n")
+}

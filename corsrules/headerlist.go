@@ -1,0 +1,125 @@
+package corsrules
+
+import (
+	"iter"
+	"strings"
+)
+
+const (
+	// MaxOriginBytes is the longest Origin that is looked at. A host name has at
+	// most 253 bytes; twice that leaves room for any scheme and port.
+	MaxOriginBytes = 512
+
+	// MaxRequestHeaderBytes bounds Access-Control-Request-Headers, all its lines
+	// added up: what common servers allow for one header line.
+	MaxRequestHeaderBytes = 8 << 10
+
+	// MaxRequestHeaders bounds how many names Access-Control-Request-Headers may
+	// have: several times what any browser's application asks for.
+	MaxRequestHeaders = 128
+)
+
+// The whitespace that RFC 9110, section 5.6.3, allows around list elements.
+const ows = " \t"
+
+// single returns the one value among a header's lines; a line without a value counts
+// as absent. ok is false where several lines have one.
+func single(lines []string) (value string, ok bool) {
+	for _, line := range lines {
+		line = strings.Trim(line, ows)
+		if line == "" {
+			continue
+		}
+		if value != "" {
+			return value, false
+		}
+		value = line
+	}
+	return value, true
+}
+
+// isSerializedOrigin reports whether origin has the length and the bytes that an
+// Origin header can have: visible ASCII (RFC 6454, section 6.2).
+func isSerializedOrigin(origin string) bool {
+	for i := range len(origin) {
+		if origin[i] <= ' ' || origin[i] > '~' {
+			return false
+		}
+	}
+	return len(origin) <= MaxOriginBytes
+}
+
+// headerList is Access-Control-Request-Headers in the form of the answer: the names in
+// lower case, joined with ", ". Empty: the request asks for none.
+type headerList []byte
+
+const headerSeparator = ", "
+
+// appendHeaderList appends the names in lines to dst. ok is false where a name is no
+// token or a bound is passed.
+func appendHeaderList(dst headerList, lines []string) (list headerList, ok bool) {
+	size := 0
+	for _, line := range lines {
+		size += len(line)
+	}
+	if size > MaxRequestHeaderBytes {
+		return nil, false
+	}
+	count := 0
+	for name := range names(lines) {
+		if count++; count > MaxRequestHeaders || !isToken(name) {
+			return nil, false
+		}
+		if count > 1 {
+			dst = append(dst, headerSeparator...)
+		}
+		dst = appendLower(dst, name)
+	}
+	return dst, true
+}
+
+// names yields the elements of a comma-separated list in one or more header lines;
+// empty ones are left out (RFC 9110, section 5.6.1).
+func names(lines []string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, line := range lines {
+			for more := true; more; {
+				var name string
+				name, line, more = strings.Cut(line, ",")
+				if name = strings.Trim(name, ows); name != "" && !yield(name) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// in returns name, an element of the list, as a string: a piece of the request's own
+// lines where they are in lower case, which spares an allocation.
+func (name headerList) in(lines []string) string {
+	for original := range names(lines) {
+		if folded := lower(original); folded == string(name) {
+			return folded
+		}
+	}
+	return string(name)
+}
+
+// cut returns the first name and what follows it.
+func (l headerList) cut() (name, rest headerList) {
+	for i, c := range l {
+		if c == ',' {
+			return l[:i], l[i+len(headerSeparator):]
+		}
+	}
+	return l, nil
+}
+
+// text returns the list as a string: the request's own line where that is already in
+// the answer's form, which spares an allocation.
+func (l headerList) text(lines []string) string {
+	if len(lines) == 1 && lines[0] == string(l) {
+		return lines[0]
+	}
+	return string(l)
+}

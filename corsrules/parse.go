@@ -1,0 +1,360 @@
+package corsrules
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+const (
+	// MaxDocumentBytes is OSS's limit on a CORSConfiguration document.
+	MaxDocumentBytes = 16 << 10
+
+	// DefaultMaxRules is how many rules OSS allows; Options.MaxRules raises it.
+	DefaultMaxRules = 10
+
+	// MaxMaxAgeSeconds is the largest MaxAgeSeconds that OSS takes.
+	MaxMaxAgeSeconds = 999_999_999
+)
+
+// Options are what Parse needs to know beside the document.
+type Options struct {
+	// File names the document in faults. Default: "cors.xml".
+	File string
+
+	// MaxRules is how many rules the document may have. Default: DefaultMaxRules.
+	MaxRules int
+
+	// Credentials refuses origins that are too wide to be answered with
+	// Access-Control-Allow-Credentials. Default: false.
+	Credentials bool
+}
+
+const utf8BOM = "\uFEFF"
+
+// Parse reads a CORSConfiguration document. It is as strict as OSS, and stricter
+// where a misspelling would be skipped: unknown elements, attributes and text between
+// elements are faults. The error, if any, is of type Faults and has all of them.
+func Parse(doc []byte, opts Options) (*Configuration, error) {
+	if opts.File == "" {
+		opts.File = "cors.xml"
+	}
+	if opts.MaxRules <= 0 {
+		opts.MaxRules = DefaultMaxRules
+	}
+	p := &parser{doc: bytes.TrimPrefix(doc, []byte(utf8BOM)), opts: opts}
+	if len(doc) > MaxDocumentBytes {
+		p.fault(MaxDocumentBytes-len(doc)+len(p.doc), CodeEntityTooLarge, "",
+			"the document has more than %d bytes, the most that OSS takes", MaxDocumentBytes)
+		return nil, p.faults
+	}
+	return p.parse()
+}
+
+func (p *parser) parse() (*Configuration, error) {
+	p.dec = xml.NewDecoder(bytes.NewReader(p.doc))
+	cfg := p.document()
+	if len(p.faults) > 0 {
+		slices.SortStableFunc(p.faults, func(a, b *Fault) int { return a.offset - b.offset })
+		return nil, p.faults
+	}
+	return cfg, nil
+}
+
+// parser walks the tokens of a document; encoding/xml's own Unmarshal would skip in
+// silence most of what must be a fault.
+type parser struct {
+	doc    []byte
+	opts   Options
+	dec    *xml.Decoder
+	broken bool // no more tokens can be read
+	faults Faults
+}
+
+// document = declaration? comment* CORSConfiguration comment*
+func (p *parser) document() *Configuration {
+	var cfg *Configuration
+	var root xml.Name
+	for {
+		tok, at := p.next()
+		switch tok := tok.(type) {
+		case nil:
+			if root.Local == "" && !p.broken {
+				p.malformed(0, "the document is empty: it needs a CORSConfiguration with at least one CORSRule")
+			}
+			return cfg
+		case xml.StartElement:
+			switch {
+			case root.Local != "":
+				p.malformed(at, "a second root element <%s>: a document has one CORSConfiguration", tok.Name.Local)
+				p.skip()
+			case tok.Name.Local != "CORSConfiguration":
+				root = tok.Name
+				p.fault(at, CodeMalformedXML, ecWrongRoot, "the root element is <%s>, not <CORSConfiguration>", tok.Name.Local)
+				p.skip()
+			default:
+				root = tok.Name
+				cfg = p.configuration(tok, at)
+			}
+		case xml.CharData:
+			p.noText(tok, at, "the document")
+		}
+	}
+}
+
+// configuration = CORSRule+ ResponseVary?, in any order.
+func (p *parser) configuration(root xml.StartElement, rootAt int) *Configuration {
+	p.rootAttributes(root, rootAt)
+	cfg := &Configuration{}
+	rules, varies := 0, 0
+	for {
+		tok, at := p.next()
+		switch tok := tok.(type) {
+		case nil, xml.EndElement:
+			if rules == 0 && !p.broken {
+				p.fault(rootAt, CodeMalformedXML, ecNoRule, "CORSConfiguration has no CORSRule: at least one is needed")
+			}
+			return cfg
+		case xml.CharData:
+			p.noText(tok, at, "CORSConfiguration")
+		case xml.StartElement:
+			switch p.element(tok, at, root.Name.Space) {
+			case "CORSRule":
+				if rules++; rules == p.opts.MaxRules+1 {
+					p.fault(at, CodeBeyondLimit, ecTooManyRules, "CORSRule number %d: at most %d are allowed, and max_rules raises that", rules, p.opts.MaxRules)
+				}
+				cfg.Rules = append(cfg.Rules, p.rule(root.Name.Space, at))
+			case "ResponseVary":
+				value, valueAt := p.text(tok, at)
+				if varies++; varies > 1 {
+					p.malformed(at, "a second ResponseVary: there is at most one")
+				}
+				if value != "true" && value != "false" {
+					p.fault(valueAt, CodeMalformedXML, ecResponseVary, "ResponseVary is %q: it is true or false", value)
+				}
+				cfg.ResponseVary = value == "true"
+			default:
+				p.unknown(tok, at, "CORSConfiguration", "CORSRule and ResponseVary")
+			}
+		}
+	}
+}
+
+// rule = ID? AllowedOrigin+ AllowedMethod+ AllowedHeader* ExposeHeader* MaxAgeSeconds?, in any order.
+func (p *parser) rule(space string, ruleAt int) CORSRule {
+	var r CORSRule
+	seen := map[string]int{}
+	for {
+		tok, at := p.next()
+		switch tok := tok.(type) {
+		case nil, xml.EndElement:
+			if !p.broken {
+				p.required(seen, ruleAt)
+			}
+			return r
+		case xml.CharData:
+			p.noText(tok, at, "CORSRule")
+		case xml.StartElement:
+			name := p.element(tok, at, space)
+			seen[name]++
+			switch name {
+			case "ID":
+				if r.ID, _ = p.text(tok, at); seen[name] > 1 {
+					p.malformed(at, "a second ID: a rule has at most one")
+				}
+			case "AllowedOrigin":
+				r.AllowedOrigins = append(r.AllowedOrigins, p.checked(tok, at, ecOrigin, p.checkOrigin))
+			case "AllowedMethod":
+				r.AllowedMethods = append(r.AllowedMethods, p.checked(tok, at, ecMethod, checkMethod))
+			case "AllowedHeader":
+				r.AllowedHeaders = append(r.AllowedHeaders, strings.ToLower(p.checked(tok, at, ecHeader, checkAllowedHeader)))
+			case "ExposeHeader":
+				r.ExposeHeaders = append(r.ExposeHeaders, p.checked(tok, at, ecExposeHeader, checkExposeHeader))
+			case "MaxAgeSeconds":
+				value := p.checked(tok, at, ecMaxAge, checkMaxAge)
+				if seconds, err := strconv.Atoi(value); err == nil {
+					r.MaxAgeSeconds = &seconds
+				}
+				if seen[name] > 1 {
+					p.argument(at, ecMaxAge, name, value, "a second MaxAgeSeconds: a rule has at most one")
+				}
+			default:
+				p.unknown(tok, at, "CORSRule", "ID, AllowedOrigin, AllowedMethod, AllowedHeader, ExposeHeader and MaxAgeSeconds")
+			}
+		}
+	}
+}
+
+// required reports what a rule lacks.
+func (p *parser) required(seen map[string]int, ruleAt int) {
+	if seen["AllowedOrigin"] == 0 {
+		p.argument(ruleAt, ecOrigin, "AllowedOrigin", "", "the rule has no AllowedOrigin: at least one is needed")
+	}
+	if seen["AllowedMethod"] == 0 {
+		p.argument(ruleAt, ecMethod, "AllowedMethod", "", "the rule has no AllowedMethod: at least one of "+methodsInWords+" is needed")
+	}
+}
+
+// checked reads the text of a scalar element and reports what check finds in it.
+func (p *parser) checked(start xml.StartElement, startAt int, ec string, check func(string) string) string {
+	value, at := p.text(start, startAt)
+	if p.broken {
+		return value
+	}
+	if problem := check(value); problem != "" {
+		p.argument(at, ec, start.Name.Local, value, start.Name.Local+" "+problem)
+	}
+	return value
+}
+
+// text reads the rest of a scalar element: text alone. It returns the trimmed value
+// and where it begins, or where the element does if there is none.
+func (p *parser) text(start xml.StartElement, startAt int) (value string, at int) {
+	at = int(p.dec.InputOffset())
+	var b strings.Builder
+	for {
+		tok, tokAt := p.nextRaw()
+		switch tok := tok.(type) {
+		case nil, xml.EndElement:
+			value = strings.Trim(b.String(), xmlSpace)
+			if value == "" {
+				return "", startAt
+			}
+			for strings.IndexByte(xmlSpace, p.doc[at]) >= 0 {
+				at++
+			}
+			return value, at
+		case xml.CharData:
+			b.Write(tok)
+		case xml.Comment:
+			p.malformed(tokAt, "a comment inside <%s>: comments go between elements", start.Name.Local)
+		case xml.StartElement:
+			p.malformed(tokAt, "<%s> inside <%s>, which holds text only", tok.Name.Local, start.Name.Local)
+			p.skip()
+		}
+	}
+}
+
+// rootAttributes allows the root's xmlns, whatever it names, and nothing else.
+func (p *parser) rootAttributes(root xml.StartElement, at int) {
+	space := ""
+	for i, a := range root.Attr {
+		if i > 0 || a.Name.Space != "" || a.Name.Local != "xmlns" {
+			p.malformed(at, "attribute %s on <CORSConfiguration>: one xmlns is all it may have", a.Name.Local)
+		} else {
+			space = a.Value
+		}
+	}
+	if root.Name.Space != space {
+		p.malformed(at, "a namespace prefix on <CORSConfiguration>: write the elements without prefixes")
+	}
+}
+
+// element returns the local name of a child, or "" if it is not in the root's
+// namespace, and reports attributes.
+func (p *parser) element(start xml.StartElement, at int, space string) string {
+	for _, a := range start.Attr {
+		p.malformed(at, "attribute %s on <%s>: it may have none", a.Name.Local, start.Name.Local)
+	}
+	if start.Name.Space != space {
+		return ""
+	}
+	return start.Name.Local
+}
+
+func (p *parser) unknown(start xml.StartElement, at int, parent, allowed string) {
+	p.malformed(at, "unknown element <%s> in %s, which holds %s", start.Name.Local, parent, allowed)
+	p.skip()
+}
+
+const xmlSpace = " \t\r\n"
+
+// noText reports text where only elements may stand.
+func (p *parser) noText(text xml.CharData, at int, where string) {
+	trimmed := bytes.TrimLeft(text, xmlSpace)
+	if len(trimmed) > 0 {
+		p.malformed(at+len(text)-len(trimmed), "text %s in %s, between its elements", quoteShort(string(trimmed)), where)
+	}
+}
+
+// next returns the next token and its offset, comments left out; nil at the end.
+func (p *parser) next() (xml.Token, int) {
+	for {
+		tok, at := p.nextRaw()
+		if _, comment := tok.(xml.Comment); !comment {
+			return tok, at
+		}
+	}
+}
+
+// nextRaw returns the next token and its offset; nil at the end of the document, or
+// where it is not well-formed, which it reports.
+func (p *parser) nextRaw() (xml.Token, int) {
+	for !p.broken {
+		at := int(p.dec.InputOffset())
+		tok, err := p.dec.Token()
+		if err != nil {
+			p.broken = !errors.Is(err, io.EOF)
+			if p.broken {
+				p.notWellFormed(err)
+			}
+			return nil, at
+		}
+		switch tok := tok.(type) {
+		case xml.ProcInst:
+			if tok.Target != "xml" || at > 0 {
+				p.malformed(at, "a processing instruction <?%s: only the XML declaration at the very beginning is allowed", tok.Target)
+			}
+		case xml.Directive:
+			p.malformed(at, "a DOCTYPE or other <! declaration: none is allowed")
+		default:
+			return tok, at
+		}
+	}
+	return nil, len(p.doc)
+}
+
+func (p *parser) notWellFormed(err error) {
+	text := err.Error()
+	var syntax *xml.SyntaxError
+	if errors.As(err, &syntax) {
+		text = syntax.Msg
+	}
+	p.malformed(int(p.dec.InputOffset()), "not well-formed XML: %s", text)
+}
+
+func (p *parser) skip() {
+	if err := p.dec.Skip(); err != nil && !p.broken {
+		p.broken = true
+		p.notWellFormed(err)
+	}
+}
+
+func (p *parser) malformed(at int, format string, args ...any) {
+	p.fault(at, CodeMalformedXML, ecMalformed, format, args...)
+}
+
+func (p *parser) argument(at int, ec, name, value, message string) {
+	p.fault(at, CodeInvalidArgument, ec, "%s", message)
+	f := p.faults[len(p.faults)-1]
+	f.ArgumentName, f.ArgumentValue = name, value
+}
+
+func (p *parser) fault(at int, code, ec, format string, args ...any) {
+	at = min(at, len(p.doc))
+	before := p.doc[:at]
+	p.faults = append(p.faults, &Fault{
+		File:    p.opts.File,
+		Line:    1 + bytes.Count(before, []byte("\n")),
+		Column:  at - bytes.LastIndexByte(before, '\n'),
+		Message: fmt.Sprintf(format, args...),
+		Code:    code,
+		EC:      ec,
+		offset:  at,
+	})
+}
