@@ -1,0 +1,161 @@
+package osscors
+
+import (
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/rulesource"
+)
+
+func init() {
+	httpcaddyfile.RegisterDirective("oss_cors", parseDirective)
+
+	// Ahead of header, so that what it sets late cannot override ours; ahead of
+	// authentication and redirects, for a browser fails a preflight that meets them;
+	// and ahead of request_body, so that its 413 can be read across origins.
+	httpcaddyfile.RegisterDirectiveOrder("oss_cors", httpcaddyfile.Before, "header")
+}
+
+// parseDirective parses the oss_cors directive. Syntax:
+//
+//	oss_cors [<matcher>] [<file>] {
+//		rules <source> …
+//		response_vary
+//		allow_credentials
+//		name <label>
+//	}
+//
+// A file is short for "rules file". As with root, one lone argument is the file even if
+// it begins with "/"; where the block has rules, an argument is a matcher.
+func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
+	args, hasRules := lookAhead(h.Dispenser)
+	fileArgs := 1
+	if hasRules {
+		fileArgs = 0
+	}
+	var matcher caddy.ModuleMap
+	switch {
+	case len(args) > fileArgs+1:
+		return nil, h.Errf("too many arguments for oss_cors: it takes a matcher and a rules file, or a matcher alone where its block has rules")
+	case len(args) == fileArgs+1:
+		var isMatcher bool
+		var err error
+		h.Next() // consume directive name
+		if matcher, isMatcher, err = h.MatcherToken(); err != nil {
+			return nil, err
+		}
+		if !isMatcher {
+			return nil, h.Errf("%s is no matcher, which begins with /, * or @; rules are given once, by a file or by the option rules", args[0])
+		}
+		h.Delete()
+		h.Reset()
+	case len(args) == 1 && strings.HasPrefix(args[0], "@"):
+		return nil, h.Errf("oss_cors %s has a matcher but no rules: add a file (oss_cors %s cors.xml) or a block with rules", args[0], args[0])
+	}
+	handler := new(Handler)
+	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
+		return nil, err
+	}
+	return h.NewRoute(matcher, handler), nil
+}
+
+// lookAhead returns the directive's arguments and whether its block has the option rules,
+// and rewinds.
+func lookAhead(d *caddyfile.Dispenser) (args []string, hasRules bool) {
+	d.Next() // consume directive name
+	args = d.RemainingArgs()
+	for d.NextBlock(0) {
+		hasRules = hasRules || d.Val() == "rules"
+		for nesting := d.Nesting(); d.NextBlock(nesting); { // a source's own options
+		}
+	}
+	d.Reset()
+	return args, hasRules
+}
+
+// UnmarshalCaddyfile sets up the handler from the directive's tokens, its matcher left
+// out.
+func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // consume directive name
+	if d.NextArg() {
+		h.RulesRaw = sourceJSON(&rulesource.File{Path: d.Val()}, "file")
+	}
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	seen := map[string]bool{}
+	for d.NextBlock(0) {
+		option := d.Val()
+		if seen[option] {
+			return d.Errf("%s is given twice", option)
+		}
+		seen[option] = true
+		if err := h.unmarshalOption(d, option); err != nil {
+			return err
+		}
+	}
+	if len(h.RulesRaw) == 0 {
+		return d.Err("oss_cors has no rules: give it a file (oss_cors cors.xml) or a block with rules file, rules inline or another source")
+	}
+	return nil
+}
+
+func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
+	switch option {
+	case "rules":
+		return h.unmarshalRules(d)
+	case "response_vary":
+		return flag(d, &h.ResponseVary)
+	case "allow_credentials":
+		return flag(d, &h.AllowCredentials)
+	case "name":
+		if !d.AllArgs(&h.Name) || h.Name == "" {
+			return d.Err("name takes exactly one argument: the ruleset label of metrics and logs")
+		}
+		return nil
+	}
+	return d.Errf("unrecognized subdirective '%s': oss_cors takes rules, response_vary, allow_credentials and name", option)
+}
+
+func (h *Handler) unmarshalRules(d *caddyfile.Dispenser) error {
+	if !d.NextArg() {
+		return d.Err("rules takes a source: file, inline or another module of http.oss_cors.rules")
+	}
+	source := d.Val()
+	if _, err := caddy.GetModule(rulesource.Namespace + "." + source); err != nil {
+		return d.Errf("unknown source of rules '%s': there are %s", source, strings.Join(sourceNames(), ", "))
+	}
+	module, err := caddyfile.UnmarshalModule(d, rulesource.Namespace+"."+source)
+	if err != nil {
+		return err
+	}
+	h.RulesRaw = sourceJSON(module, source)
+	return nil
+}
+
+func sourceJSON(source any, name string) []byte {
+	return caddyconfig.JSONModuleObject(source, "source", name, nil)
+}
+
+func sourceNames() []string {
+	var names []string
+	for _, module := range caddy.GetModules(rulesource.Namespace) {
+		names = append(names, module.ID.Name())
+	}
+	return names
+}
+
+// flag sets an option that takes no argument.
+func flag(d *caddyfile.Dispenser, option *bool) error {
+	if name := d.Val(); d.NextArg() {
+		return d.Errf("%s takes no argument", name)
+	}
+	*option = true
+	return nil
+}
+
+var _ caddyfile.Unmarshaler = (*Handler)(nil)

@@ -1,0 +1,177 @@
+// Package metrics counts what the rules decide, and shows the counts to Prometheus. It
+// knows nothing of Caddy: a Store is a prometheus.Collector that can be registered with
+// any number of registries.
+//
+// The counts outlive a server's configurations. A configuration opens a Ruleset for each
+// of its rule sets and closes it when it ends; the collector shows exactly the rule sets
+// that are open and the rules that are in force, and where a name stays open over a
+// reload its counts go on.
+package metrics
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Kind is the kind of request that was decided.
+type Kind uint8
+
+const (
+	// Preflight is an OPTIONS request that asks for leave.
+	Preflight Kind = iota
+	// Actual is any other request.
+	Actual
+
+	kinds = 2
+)
+
+// String returns the kind as the label kind shows it.
+func (k Kind) String() string { return [kinds]string{"preflight", "actual"}[k] }
+
+// maxRetiredRules bounds how many counts of rules that are no longer in force a rule set
+// keeps, to go on with them should the rules return. A document has at most a few dozen
+// rules; more retired ones than this means that IDs are generated anew each time.
+const maxRetiredRules = 1000
+
+// Store holds the counts of a process.
+type Store struct {
+	reasons [kinds][]string
+
+	mu     sync.Mutex // guards what follows, never taken to count
+	counts map[string]*counts
+}
+
+// NewStore returns an empty Store. The reasons are all that Denied will be called with:
+// each has its series from the start.
+func NewStore(preflightReasons, actualReasons []string) *Store {
+	return &Store{
+		reasons: [kinds][]string{preflightReasons, actualReasons},
+		counts:  map[string]*counts{},
+	}
+}
+
+// counts are what all open Rulesets of one name share.
+type counts struct {
+	denied  [kinds]map[string]*atomic.Uint64 // by reason; never changed once made
+	removed atomic.Uint64
+	rules   map[string]*Rule
+	open    []*Ruleset // in the order in which they were opened
+}
+
+// Rule counts the hits of one rule.
+type Rule struct {
+	hits [kinds]atomic.Uint64
+	uses int // by open rule sets
+}
+
+// Hit counts a request that the rule matched.
+func (r *Rule) Hit(k Kind) { r.hits[k].Add(1) }
+
+// Ruleset is one configuration's hold on the counts of a rule set. All its methods may
+// be called from any goroutine.
+type Ruleset struct {
+	store *Store
+	name  string
+	*counts
+
+	// What the gauges show of this hold.
+	rules    []string
+	failing  bool
+	loadedAt time.Time
+	closed   bool
+}
+
+// Open returns a hold on the counts of the rule set that has this name. Holds of the
+// same name count together. The caller closes it.
+func (s *Store) Open(name string) *Ruleset {
+	name = strings.ToValidUTF8(name, "\uFFFD") // all that a label may be
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.counts[name]
+	if c == nil {
+		c = s.newCounts()
+		s.counts[name] = c
+	}
+	rs := &Ruleset{store: s, name: name, counts: c}
+	c.open = append(c.open, rs)
+	return rs
+}
+
+func (s *Store) newCounts() *counts {
+	c := &counts{rules: map[string]*Rule{}}
+	for kind, reasons := range s.reasons {
+		c.denied[kind] = make(map[string]*atomic.Uint64, len(reasons))
+		for _, reason := range reasons {
+			c.denied[kind][reason] = new(atomic.Uint64)
+		}
+	}
+	return c
+}
+
+// Loaded records that rules of these names are now in force, and returns their counters
+// in the same order. After Close it only returns them.
+func (rs *Ruleset) Loaded(names []string) []*Rule {
+	rs.store.mu.Lock()
+	defer rs.store.mu.Unlock()
+	counters := make([]*Rule, len(names))
+	for i, name := range names {
+		if rs.counts.rules[name] == nil {
+			rs.counts.rules[name] = new(Rule)
+		}
+		counters[i] = rs.counts.rules[name]
+	}
+	if rs.closed {
+		return counters
+	}
+	for _, counter := range counters {
+		counter.uses++
+	}
+	rs.retire()
+	rs.rules, rs.failing, rs.loadedAt = slices.Clone(names), false, time.Now()
+	return counters
+}
+
+// Failed records that the newest rules could not be loaded: those in force stay.
+func (rs *Ruleset) Failed() {
+	rs.store.mu.Lock()
+	defer rs.store.mu.Unlock()
+	rs.failing = true
+}
+
+// Close ends the hold; once is enough. What no other hold of the same name has is shown no more.
+func (rs *Ruleset) Close() {
+	rs.store.mu.Lock()
+	defer rs.store.mu.Unlock()
+	rs.retire()
+	rs.rules, rs.closed = nil, true
+	rs.open = slices.DeleteFunc(rs.open, func(other *Ruleset) bool { return other == rs })
+	if len(rs.open) == 0 {
+		delete(rs.store.counts, rs.name)
+	}
+}
+
+// retire gives up the rules that were in force so far. Their counts stay, in case they
+// return, as long as there are not too many.
+func (rs *Ruleset) retire() {
+	for _, name := range rs.rules {
+		rs.counts.rules[name].uses--
+	}
+	if len(rs.counts.rules) <= maxRetiredRules {
+		return
+	}
+	for name, rule := range rs.counts.rules {
+		if rule.uses == 0 {
+			delete(rs.counts.rules, name)
+		}
+	}
+}
+
+// Denied counts a denial. The reason is one of those that the Store was made with.
+func (rs *Ruleset) Denied(k Kind, reason string) { rs.denied[k][reason].Add(1) }
+
+// UpstreamHeadersRemoved counts a response that lost Access-Control headers of the
+// origin server's own.
+func (rs *Ruleset) UpstreamHeadersRemoved() { rs.removed.Add(1) }

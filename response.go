@@ -1,0 +1,165 @@
+package osscors
+
+import (
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
+	"github.com/caddy-oss-cors/caddy-oss-cors/rulesource"
+)
+
+// answer is what one request's decision does to its response. It is made once for a
+// request, by the first instance that sees it.
+type answer struct {
+	rules       *rulesource.Rules
+	decision    corsrules.Decision
+	vary        bool
+	credentials bool
+
+	applied bool
+}
+
+func (h *Handler) newAnswer(rules *rulesource.Rules, d corsrules.Decision) *answer {
+	return &answer{
+		rules:       rules,
+		decision:    d,
+		vary:        h.ResponseVary || rules.ResponseVary(),
+		credentials: h.AllowCredentials && d.AllowOrigin != "" && d.AllowOrigin != "*",
+	}
+}
+
+// answerVar is where a request's answer travels. It is one of Caddy's request variables,
+// for these alone reach handle_errors, whose request is not the one that we passed on.
+const answerVar = "oss_cors.answer"
+
+func answerOf(r *http.Request) *answer {
+	a, _ := caddyhttp.GetVar(r.Context(), answerVar).(*answer)
+	return a
+}
+
+// decorate serves r by next, and has the response carry the answer's headers. Where next
+// writes nothing they are put on all the same, so that the error page that Caddy or
+// handle_errors then writes has them too.
+func (a *answer) decorate(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	caddyhttp.SetVar(r.Context(), answerVar, a)
+	rw := &responseWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, answer: a}
+	err := next.ServeHTTP(rw, r)
+	rw.setHeaders()
+	return err
+}
+
+// responseWriter sets the CORS headers at the last moment, when every other handler has
+// had its say.
+type responseWriter struct {
+	caddyhttp.ResponseWriterWrapper
+	answer *answer
+	values headerValues
+	done   bool
+}
+
+// WriteHeader lets informational responses pass: browsers take no CORS from them. 101 is
+// final.
+func (w *responseWriter) WriteHeader(status int) {
+	if status >= http.StatusOK || status == http.StatusSwitchingProtocols {
+		w.setHeaders()
+	}
+	w.ResponseWriterWrapper.WriteHeader(status)
+}
+
+func (w *responseWriter) Write(p []byte) (int, error) {
+	w.setHeaders()
+	return w.ResponseWriterWrapper.Write(p)
+}
+
+// ReadFrom keeps sendfile in use.
+func (w *responseWriter) ReadFrom(r io.Reader) (int64, error) {
+	w.setHeaders()
+	return w.ResponseWriterWrapper.ReadFrom(r)
+}
+
+// FlushError is what http.ResponseController calls.
+func (w *responseWriter) FlushError() error {
+	w.setHeaders()
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+func (w *responseWriter) setHeaders() {
+	if w.done {
+		return
+	}
+	w.done = true
+	w.answer.setHeaders(w.Header(), &w.values)
+}
+
+func (a *answer) setHeaders(h http.Header, values *headerValues) {
+	if removeAccessControl(h) && !a.applied {
+		a.rules.Metrics.UpstreamHeadersRemoved()
+	}
+	a.applied = true
+	a.setAccessControl(h, values)
+	if a.vary {
+		addVaryOrigin(h)
+	}
+}
+
+// setAccessControl sets the headers of an allowed request.
+func (a *answer) setAccessControl(h http.Header, values *headerValues) {
+	rule := a.decision.Rule
+	if rule == nil {
+		return
+	}
+	values.set(h, "Access-Control-Allow-Origin", a.decision.AllowOrigin)
+	values.set(h, "Access-Control-Allow-Methods", rule.AllowMethods())
+	values.set(h, "Access-Control-Allow-Headers", a.decision.AllowHeaders)
+	values.set(h, "Access-Control-Expose-Headers", rule.ExposeHeaders())
+	values.set(h, "Access-Control-Max-Age", rule.MaxAge())
+	if a.credentials {
+		values.set(h, "Access-Control-Allow-Credentials", "true")
+	}
+}
+
+// headerValues is room for the values of one response's Access-Control headers: one
+// allocation in place of six. It is never shared between responses, for a handler may
+// append to what it finds in a header.
+type headerValues struct {
+	room [6]string
+	used int
+}
+
+// set sets a header, unless the value is empty.
+func (v *headerValues) set(h http.Header, key, value string) {
+	if value == "" {
+		return
+	}
+	v.room[v.used] = value
+	h[key] = v.room[v.used : v.used+1 : v.used+1]
+	v.used++
+}
+
+// removeAccessControl removes every Access-Control header, in whatever case it was set,
+// and reports whether there was one.
+func removeAccessControl(h http.Header) (removed bool) {
+	const prefix = "Access-Control-"
+	for key := range h {
+		if len(key) > len(prefix) && strings.EqualFold(key[:len(prefix)], prefix) {
+			delete(h, key)
+			removed = true
+		}
+	}
+	return removed
+}
+
+// addVaryOrigin adds Origin to the Vary header, beside what is there, unless it is.
+func addVaryOrigin(h http.Header) {
+	for _, line := range h["Vary"] {
+		for field := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(strings.Trim(field, " \t"), "Origin") {
+				return
+			}
+		}
+	}
+	h.Add("Vary", "Origin")
+}

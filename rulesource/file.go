@@ -1,0 +1,150 @@
+package rulesource
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
+)
+
+func init() {
+	caddy.RegisterModule(new(File))
+}
+
+const (
+	// DefaultRefresh is how often a file is read again. Editors, ConfigMaps and bind
+	// mounts replace files in ways that change notifications miss; reading does not.
+	DefaultRefresh = 5 * time.Second
+
+	// MinRefresh keeps a mistyped unit from keeping a core busy.
+	MinRefresh = 10 * time.Millisecond
+)
+
+// File reads the rules from a file, and again whenever its content changes. A file that
+// is missing, empty or bad stops Caddy's start; one that becomes so later leaves the last
+// good rules in force.
+type File struct {
+	// Path is the file, relative to the working directory. Global placeholders such
+	// as {env.HOME} work. Required.
+	Path string `json:"path,omitempty"`
+
+	// Refresh is how often the file is looked at. Default: 5s; at least 10ms.
+	Refresh caddy.Duration `json:"refresh,omitempty"`
+
+	// MaxRules is how many rules the document may have. Default: 10, as in OSS.
+	MaxRules int `json:"max_rules,omitempty"`
+
+	document *Document
+}
+
+// CaddyModule returns the Caddy module information.
+func (*File) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  Namespace + ".file",
+		New: func() caddy.Module { return new(File) },
+	}
+}
+
+// UnmarshalCaddyfile sets up the source from Caddyfile tokens. Syntax:
+//
+//	file <path> {
+//		refresh   <duration>
+//		max_rules <n>
+//	}
+func (s *File) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // consume source name
+	if !d.AllArgs(&s.Path) {
+		return d.Err("'rules file' takes exactly one argument: the path of the XML document")
+	}
+	return eachOption(d, map[string]func() error{
+		"refresh":   func() error { return unmarshalRefresh(d, &s.Refresh) },
+		"max_rules": func() error { return unmarshalMaxRules(d, &s.MaxRules) },
+	})
+}
+
+// Open implements Source.
+func (s *File) Open(ctx caddy.Context, opts Options) error {
+	if err := checkMaxRules(s.MaxRules); err != nil {
+		return err
+	}
+	refresh, err := checkRefresh(s.Refresh)
+	if err != nil {
+		return err
+	}
+	path, err := caddy.NewReplacer().ReplaceOrErr(s.Path, true, true)
+	if err != nil {
+		return fmt.Errorf("rules file %s: %w", s.Path, err)
+	}
+	s.document = NewDocument(s.Path, path, s.MaxRules, opts)
+	content, err := readDocument(path)
+	if err != nil {
+		return fmt.Errorf("rules file: %w", err)
+	}
+	if err := s.document.Load(content); err != nil {
+		return err
+	}
+	go s.keepCurrent(ctx, path, refresh)
+	return nil
+}
+
+// keepCurrent looks at the file until ctx is done.
+func (s *File) keepCurrent(ctx context.Context, path string, refresh time.Duration) {
+	ticker := time.NewTicker(refresh)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if content, err := readDocument(path); err != nil {
+			s.document.Failed(err)
+		} else {
+			_ = s.document.Load(content) // the document logs and counts it
+		}
+	}
+}
+
+// readDocument reads a file, and no more of it than shows that it is too long.
+func readDocument(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		if wd, wdErr := os.Getwd(); wdErr == nil && !filepath.IsAbs(path) {
+			return nil, fmt.Errorf("%w (looked for in the working directory, %s)", err, wd)
+		}
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file, which rules are read from", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, corsrules.MaxDocumentBytes+1))
+}
+
+// Rules implements Source.
+func (s *File) Rules() *Rules { return s.document.Rules() }
+
+// Cleanup implements caddy.CleanerUpper.
+func (s *File) Cleanup() error {
+	if s.document != nil {
+		s.document.Close()
+	}
+	return nil
+}
+
+var (
+	_ Source                = (*File)(nil)
+	_ caddy.CleanerUpper    = (*File)(nil)
+	_ caddyfile.Unmarshaler = (*File)(nil)
+)

@@ -1,0 +1,75 @@
+package rulesource
+
+import (
+	"errors"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+)
+
+func init() {
+	caddy.RegisterModule(new(Inline))
+}
+
+// Inline holds the rules in the configuration itself.
+type Inline struct {
+	// XML is the CORSConfiguration document, at most 16384 bytes. Required.
+	XML string `json:"xml,omitempty"`
+
+	// MaxRules is how many rules the document may have. Default: 10, as in OSS.
+	MaxRules int `json:"max_rules,omitempty"`
+
+	document *Document
+}
+
+// CaddyModule returns the Caddy module information.
+func (*Inline) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  Namespace + ".inline",
+		New: func() caddy.Module { return new(Inline) },
+	}
+}
+
+// UnmarshalCaddyfile sets up the source from Caddyfile tokens. Syntax:
+//
+//	inline <xml> {
+//		max_rules <n>
+//	}
+func (s *Inline) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // consume source name
+	if !d.AllArgs(&s.XML) {
+		return d.Err("'rules inline' takes exactly one argument: the XML document, best as a heredoc: rules inline <<RULES")
+	}
+	return eachOption(d, map[string]func() error{
+		"max_rules": func() error { return unmarshalMaxRules(d, &s.MaxRules) },
+	})
+}
+
+// Open implements Source.
+func (s *Inline) Open(_ caddy.Context, opts Options) error {
+	if s.XML == "" {
+		return errors.New("inline rules: no document; put the CORSConfiguration XML into xml")
+	}
+	if err := checkMaxRules(s.MaxRules); err != nil {
+		return err
+	}
+	s.document = NewDocument("inline", "inline", s.MaxRules, opts)
+	return s.document.Load([]byte(s.XML))
+}
+
+// Rules implements Source.
+func (s *Inline) Rules() *Rules { return s.document.Rules() }
+
+// Cleanup implements caddy.CleanerUpper.
+func (s *Inline) Cleanup() error {
+	if s.document != nil {
+		s.document.Close()
+	}
+	return nil
+}
+
+var (
+	_ Source                = (*Inline)(nil)
+	_ caddy.CleanerUpper    = (*Inline)(nil)
+	_ caddyfile.Unmarshaler = (*Inline)(nil)
+)

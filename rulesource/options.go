@@ -1,0 +1,78 @@
+package rulesource
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+)
+
+// eachOption reads a source's block: each option at most once, and no other.
+func eachOption(d *caddyfile.Dispenser, options map[string]func() error) error {
+	seen := map[string]bool{}
+	for d.NextBlock(0) {
+		option := d.Val()
+		unmarshal, ok := options[option]
+		if !ok {
+			return d.Errf("unrecognized subdirective '%s': this source takes %s", option, strings.Join(slices.Sorted(maps.Keys(options)), ", "))
+		}
+		if seen[option] {
+			return d.Errf("%s is given twice", option)
+		}
+		seen[option] = true
+		if err := unmarshal(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func unmarshalRefresh(d *caddyfile.Dispenser, refresh *caddy.Duration) error {
+	var arg string
+	if !d.AllArgs(&arg) {
+		return d.Err("refresh takes exactly one argument: a duration such as 5s")
+	}
+	duration, err := caddy.ParseDuration(arg)
+	if err != nil || duration < MinRefresh {
+		return d.Errf("refresh %s: a duration such as 5s is needed, of at least %s", arg, MinRefresh)
+	}
+	*refresh = caddy.Duration(duration)
+	return nil
+}
+
+func unmarshalMaxRules(d *caddyfile.Dispenser, maxRules *int) error {
+	var arg string
+	if !d.AllArgs(&arg) {
+		return d.Err("max_rules takes exactly one argument: a number")
+	}
+	n, err := strconv.Atoi(arg)
+	if err != nil || n < 1 {
+		return d.Errf("max_rules %s: a whole number from 1 is needed", arg)
+	}
+	*maxRules = n
+	return nil
+}
+
+// checkRefresh returns the refresh in force; 0 is the default.
+func checkRefresh(refresh caddy.Duration) (time.Duration, error) {
+	switch d := time.Duration(refresh); {
+	case d == 0:
+		return DefaultRefresh, nil
+	case d < MinRefresh:
+		return 0, fmt.Errorf("refresh is %s: at least %s is needed", d, MinRefresh)
+	default:
+		return d, nil
+	}
+}
+
+func checkMaxRules(maxRules int) error {
+	if maxRules < 0 {
+		return fmt.Errorf("max_rules is %d: a whole number from 1 is needed", maxRules)
+	}
+	return nil
+}

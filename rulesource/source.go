@@ -1,0 +1,69 @@
+// Package rulesource has the places that CORS rules come from. Each is a Caddy guest
+// module in the namespace http.oss_cors.rules; others can be added by any Caddy plugin
+// that implements Source, most easily on top of a Document.
+package rulesource
+
+import (
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
+	"github.com/caddy-oss-cors/caddy-oss-cors/metrics"
+)
+
+// Namespace is where Caddy finds the sources: a source's module ID is this, a dot, and
+// the word that follows "rules" in the Caddyfile.
+const Namespace = "http.oss_cors.rules"
+
+// Source is a place that rules come from.
+type Source interface {
+	// Open loads the rules and keeps them current until ctx is done. It is called
+	// once, after Provision; an error stops the configuration from being loaded.
+	Open(ctx caddy.Context, opts Options) error
+
+	// Rules returns the rules in force. It is called for each request, from any
+	// goroutine, and never returns nil.
+	Rules() *Rules
+}
+
+// Options are what the handler tells its source.
+type Options struct {
+	// Name is the ruleset label that the user chose; empty: the source's own.
+	Name string
+
+	// AllowCredentials refuses rules with origins that are too wide to be answered
+	// with Access-Control-Allow-Credentials.
+	AllowCredentials bool
+
+	// Logger is for what becomes of the rules.
+	Logger *zap.Logger
+}
+
+// Rules are rules in force and their counters; immutable.
+type Rules struct {
+	*corsrules.Ruleset
+	Metrics *metrics.Ruleset
+
+	hits []*metrics.Rule
+}
+
+// Count counts a decision by these rules.
+func (r *Rules) Count(kind metrics.Kind, d corsrules.Decision) {
+	switch d.Outcome {
+	case corsrules.Allowed:
+		r.hits[d.Rule.Number()-1].Hit(kind)
+	case corsrules.Denied:
+		r.Metrics.Denied(kind, d.Reason.String())
+	}
+}
+
+// Metrics is the process's store of counts: they go on over configuration reloads.
+var Metrics = metrics.NewStore(names(corsrules.PreflightReasons), names(corsrules.ActualReasons))
+
+func names(reasons []corsrules.Reason) []string {
+	names := make([]string, len(reasons))
+	for i, reason := range reasons {
+		names[i] = reason.String()
+	}
+	return names
+}
