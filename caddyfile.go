@@ -33,6 +33,7 @@ func init() {
 // it begins with "/"; where the block has rules, an argument is a matcher.
 func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	args, hasRules := lookAhead(h.Dispenser)
+	h.Next() // consume directive name
 	fileArgs := 1
 	if hasRules {
 		fileArgs = 0
@@ -44,7 +45,6 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 	case len(args) == fileArgs+1:
 		var isMatcher bool
 		var err error
-		h.Next() // consume directive name
 		if matcher, isMatcher, err = h.MatcherToken(); err != nil {
 			return nil, err
 		}
@@ -52,10 +52,10 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 			return nil, h.Errf("%s is no matcher, which begins with /, * or @; rules are given once, by a file or by the option rules", args[0])
 		}
 		h.Delete()
-		h.Reset()
 	case len(args) == 1 && strings.HasPrefix(args[0], "@"):
 		return nil, h.Errf("oss_cors %s has a matcher but no rules: add a file (oss_cors %s cors.xml) or a block with rules", args[0], args[0])
 	}
+	h.Reset()
 	handler := new(Handler)
 	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
 		return nil, err

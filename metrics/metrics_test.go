@@ -1,0 +1,220 @@
+package metrics
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+func newTestStore() *Store { return NewStore([]string{"origin", "header"}, []string{"origin"}) }
+
+// expect compares the named metrics of the store with the lines of an exposition.
+func expect(t *testing.T, s *Store, lines string, names ...string) {
+	t.Helper()
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(s)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, family := range families {
+		if !slices.Contains(names, strings.TrimPrefix(family.GetName(), "caddy_oss_cors_")) {
+			continue
+		}
+		for _, m := range family.GetMetric() {
+			var labels []string
+			for _, l := range m.GetLabel() {
+				labels = append(labels, l.GetValue())
+			}
+			got = append(got, fmt.Sprintf("%s %v", strings.Join(labels, " "), m.GetCounter().GetValue()+m.GetGauge().GetValue()))
+		}
+	}
+	want := strings.Fields(strings.ReplaceAll(strings.TrimSpace(lines), " ", "_"))
+	for i := range got {
+		got[i] = strings.ReplaceAll(got[i], " ", "_")
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestSeriesStandAtZeroFromTheStart(t *testing.T) {
+	s := newTestStore()
+	rs := s.Open("a")
+	rs.Loaded([]string{"app", "2"})
+	expect(t, s, `actual 2 a 0
+actual app a 0
+preflight 2 a 0
+preflight app a 0`, "rule_hits_total")
+	expect(t, s, `actual origin a 0
+preflight header a 0
+preflight origin a 0`, "denied_total")
+	expect(t, s, "a 0", "upstream_headers_removed_total")
+	expect(t, s, "a 2", "rules")
+	expect(t, s, "a 1", "rules_last_load_successful")
+}
+
+func TestCounting(t *testing.T) {
+	s := newTestStore()
+	rs := s.Open("a")
+	rules := rs.Loaded([]string{"1", "2"})
+	rules[1].Hit(Preflight)
+	rules[1].Hit(Actual)
+	rules[1].Hit(Actual)
+	rs.Denied(Preflight, "header")
+	rs.UpstreamHeadersRemoved()
+	expect(t, s, `actual 1 a 0
+actual 2 a 2
+preflight 1 a 0
+preflight 2 a 1`, "rule_hits_total")
+	expect(t, s, `actual origin a 0
+preflight header a 1
+preflight origin a 0`, "denied_total")
+	expect(t, s, "a 1", "upstream_headers_removed_total")
+}
+
+func TestCountsGoOnWhileANameStaysOpen(t *testing.T) {
+	s := newTestStore()
+	before := s.Open("a")
+	before.Loaded([]string{"app", "gone"})[0].Hit(Actual)
+
+	after := s.Open("a") // a reload provisions the new configuration first
+	rules := after.Loaded([]string{"app"})
+	before.Close()
+	rules[0].Hit(Actual)
+	expect(t, s, `actual app a 2
+preflight app a 0`, "rule_hits_total")
+	expect(t, s, "a 1", "rules")
+
+	after.Close()
+	expect(t, s, "", "rule_hits_total", "denied_total", "rules", "rules_last_load_successful")
+}
+
+func TestAFailedReloadLeavesTheOldHoldAsItWas(t *testing.T) {
+	s := newTestStore()
+	running := s.Open("a")
+	running.Loaded([]string{"1", "2"})
+	failed := s.Open("a")
+	failed.Loaded([]string{"1", "2", "3"})
+	failed.Close()
+	expect(t, s, "a 2", "rules")
+	expect(t, s, `actual 1 a 0
+actual 2 a 0
+preflight 1 a 0
+preflight 2 a 0`, "rule_hits_total")
+}
+
+func TestARuleThatReturnsGoesOn(t *testing.T) {
+	s := newTestStore()
+	rs := s.Open("a")
+	rs.Loaded([]string{"1", "2"})[1].Hit(Actual)
+	rs.Loaded([]string{"1"})
+	expect(t, s, `actual 1 a 0
+preflight 1 a 0`, "rule_hits_total")
+	rs.Loaded([]string{"1", "2"})
+	expect(t, s, `actual 1 a 0
+actual 2 a 1
+preflight 1 a 0
+preflight 2 a 0`, "rule_hits_total")
+}
+
+func TestRetiredRulesAreBounded(t *testing.T) {
+	s := newTestStore()
+	rs := s.Open("a")
+	for i := range 5 * maxRetiredRules {
+		rs.Loaded([]string{fmt.Sprintf("generated-%d", i)})
+	}
+	if n := len(rs.counts.rules); n > maxRetiredRules+1 {
+		t.Errorf("%d rules are kept", n)
+	}
+}
+
+func TestFailedShowsUntilTheNextLoad(t *testing.T) {
+	s := newTestStore()
+	rs := s.Open("a")
+	rs.Loaded([]string{"1"})
+	rs.Failed()
+	expect(t, s, "a 0", "rules_last_load_successful")
+	expect(t, s, "a 1", "rules")
+	rs.Loaded([]string{"1"})
+	expect(t, s, "a 1", "rules_last_load_successful")
+}
+
+func TestLoadedAfterCloseShowsNothing(t *testing.T) {
+	s := newTestStore()
+	other, rs := s.Open("a"), s.Open("a")
+	rs.Loaded([]string{"1"})
+	rs.Close()
+	rs.Close()
+	rs.Loaded([]string{"2"})[0].Hit(Actual)
+	expect(t, s, "", "rule_hits_total")
+	other.Close()
+}
+
+func TestTwoHoldsOfOneNameCountTogether(t *testing.T) {
+	s := newTestStore()
+	for range 2 {
+		s.Open("a").Loaded([]string{"1"})[0].Hit(Preflight)
+	}
+	s.Open("b").Loaded([]string{"1"})
+	expect(t, s, `actual 1 a 0
+actual 1 b 0
+preflight 1 a 2
+preflight 1 b 0`, "rule_hits_total")
+}
+
+func TestALabelIsValidUTF8(t *testing.T) {
+	s := newTestStore()
+	rs := s.Open("caf\xe9.xml")
+	rs.Loaded([]string{"1"})
+	expect(t, s, "caf\uFFFD.xml 1", "rules")
+	rs.Close()
+	expect(t, s, "", "rules")
+}
+
+func TestLintAndTwoRegistries(t *testing.T) {
+	s := newTestStore()
+	s.Open("a").Loaded([]string{"1"})
+	for range 2 {
+		registry := prometheus.NewPedanticRegistry()
+		registry.MustRegister(s)
+		problems, err := testutil.GatherAndLint(registry)
+		if err != nil || len(problems) > 0 {
+			t.Error(err, problems)
+		}
+	}
+}
+
+func TestCountingWhileCollectingAndReloading(t *testing.T) {
+	s := newTestStore()
+	rs := s.Open("a")
+	first := rs.Loaded([]string{"1"})[0]
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 1000 {
+				first.Hit(Actual)
+				rs.Denied(Actual, "origin")
+			}
+		})
+	}
+	wg.Go(func() {
+		for i := range 100 {
+			rs.Loaded([]string{"1", fmt.Sprint(i % 3)})
+			testutil.CollectAndCount(s)
+		}
+	})
+	wg.Wait()
+	rs.Loaded([]string{"1"})
+	expect(t, s, `actual 1 a 4000
+preflight 1 a 0`, "rule_hits_total")
+	expect(t, s, `actual origin a 4000
+preflight header a 0
+preflight origin a 0`, "denied_total")
+}
