@@ -1,6 +1,7 @@
 package osscors
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -27,6 +28,9 @@ func init() {
 //		response_vary
 //		allow_credentials
 //		name <label>
+//		shadow <file>
+//		denied_origins <n>
+//		debug_header
 //	}
 //
 // A file is short for "rules file". As with root, one lone argument is the file even if
@@ -117,8 +121,17 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 			return d.Err("name takes exactly one argument: the ruleset label of metrics and logs")
 		}
 		return nil
+	case "shadow":
+		if !d.AllArgs(&h.Shadow) || h.Shadow == "" {
+			return d.Err("shadow takes exactly one argument: the path of a document of candidate rules")
+		}
+		return nil
+	case "denied_origins":
+		return h.unmarshalDeniedOrigins(d)
+	case "debug_header":
+		return flag(d, &h.DebugHeader)
 	}
-	return d.Errf("unrecognized subdirective '%s': oss_cors takes rules, response_vary, allow_credentials and name", option)
+	return d.Errf("unrecognized subdirective '%s': oss_cors takes rules, response_vary, allow_credentials, name, shadow, denied_origins and debug_header", option)
 }
 
 func (h *Handler) unmarshalRules(d *caddyfile.Dispenser) error {
@@ -134,6 +147,19 @@ func (h *Handler) unmarshalRules(d *caddyfile.Dispenser) error {
 		return err
 	}
 	h.RulesRaw = sourceJSON(module, source)
+	return nil
+}
+
+func (h *Handler) unmarshalDeniedOrigins(d *caddyfile.Dispenser) error {
+	var arg string
+	if !d.AllArgs(&arg) {
+		return d.Err("denied_origins takes exactly one argument: how many are shown by name, 0 for none")
+	}
+	n, err := strconv.Atoi(arg)
+	if err != nil || n < 0 {
+		return d.Errf("denied_origins %s: a whole number is needed, 0 for none", arg)
+	}
+	h.DeniedOrigins = &n
 	return nil
 }
 

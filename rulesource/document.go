@@ -17,7 +17,8 @@ type Document struct {
 	name    string
 	parsing corsrules.Options
 	log     *zap.Logger
-	metrics *metrics.Ruleset
+	shown   *metrics.Options
+	metrics *metrics.Ruleset // from the first publication on, if it is shown
 	current atomic.Pointer[Rules]
 
 	good    []byte // the content in force
@@ -33,7 +34,8 @@ func NewDocument(name, file string, maxRules int, opts Options) *Document {
 	return &Document{
 		name:    name,
 		parsing: corsrules.Options{File: file, MaxRules: maxRules, Credentials: opts.AllowCredentials},
-		log:     opts.Logger.With(zap.String("ruleset", name)),
+		log:     opts.Logger.With(zap.String("ruleset", name), zap.String("document", file)),
+		shown:   opts.Metrics,
 	}
 }
 
@@ -61,11 +63,15 @@ func (d *Document) Load(content []byte) error {
 }
 
 func (d *Document) publish(rs *corsrules.Ruleset) {
-	if d.metrics == nil {
-		d.metrics = Metrics.Open(d.name)
-	}
 	d.trouble = ""
-	d.current.Store(&Rules{Ruleset: rs, Metrics: d.metrics, hits: d.metrics.Loaded(rs.RuleNames())})
+	rules := &Rules{Ruleset: rs, Name: d.name}
+	if d.shown != nil {
+		if d.metrics == nil {
+			d.metrics = Metrics.Open(d.name, *d.shown)
+		}
+		rules.Metrics, rules.hits = d.metrics, d.metrics.Loaded(rs.RuleNames())
+	}
+	d.current.Store(rules)
 }
 
 // Failed records that there is no good content to load. Rules in force stay so.
@@ -74,7 +80,9 @@ func (d *Document) Failed(err error) {
 		return
 	}
 	d.trouble = err.Error()
-	d.metrics.Failed()
+	if d.metrics != nil {
+		d.metrics.Failed()
+	}
 	d.log.Error("CORS rules cannot be loaded; the last good ones stay in force", zap.Error(err))
 }
 

@@ -37,24 +37,34 @@ type Options struct {
 
 	// Logger is for what becomes of the rules.
 	Logger *zap.Logger
+
+	// Metrics are what is shown of the rules. nil: nothing, as for a shadow's.
+	Metrics *metrics.Options
 }
 
 // Rules are rules in force and their counters; immutable.
 type Rules struct {
 	*corsrules.Ruleset
+
+	// Name is the ruleset label.
+	Name string
+
+	// Metrics is nil where Options.Metrics was.
 	Metrics *metrics.Ruleset
 
 	hits []*metrics.Rule
 }
 
-// Count counts a decision by these rules.
-func (r *Rules) Count(kind metrics.Kind, d corsrules.Decision) {
+// Count counts a decision by these rules on a request from origin. It reports whether it
+// is a denial that is worth a line in the log.
+func (r *Rules) Count(kind metrics.Kind, d corsrules.Decision, origin string) (worthALine bool) {
 	switch d.Outcome {
 	case corsrules.Allowed:
 		r.hits[d.Rule.Number()-1].Hit(kind)
 	case corsrules.Denied:
-		r.Metrics.Denied(kind, d.Reason.String())
+		return r.Metrics.Denied(kind, d.Reason.String(), origin)
 	}
+	return false
 }
 
 // Metrics is the process's store of counts: they go on over configuration reloads.
