@@ -96,7 +96,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 
 // open opens the source of the rules and that of their shadow.
 func (h *Handler) open(ctx caddy.Context) error {
-	opts := rulesource.Options{
+	opts := &rulesource.Options{
 		Name:             h.Name,
 		AllowCredentials: h.AllowCredentials,
 		Logger:           h.log,
@@ -115,9 +115,10 @@ func (h *Handler) open(ctx caddy.Context) error {
 	if h.shadow, err = rulesource.ShadowOf(h.source, h.Shadow); err != nil {
 		return err
 	}
-	opts.Metrics = nil
-	opts.Logger = h.log.Named("shadow")
-	return h.shadow.Open(ctx, opts)
+	return h.shadow.Open(ctx, &rulesource.Options{
+		AllowCredentials: h.AllowCredentials,
+		Logger:           h.log.Named("shadow"),
+	})
 }
 
 // registerMetrics shows the process's counts in a configuration's registry, once however

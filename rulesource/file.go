@@ -70,7 +70,7 @@ func (s *File) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 }
 
 // Open implements Source.
-func (s *File) Open(ctx caddy.Context, opts Options) error {
+func (s *File) Open(ctx caddy.Context, opts *Options) error {
 	if err := checkMaxRules(s.MaxRules); err != nil {
 		return err
 	}

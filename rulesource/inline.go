@@ -46,7 +46,7 @@ func (s *Inline) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 }
 
 // Open implements Source.
-func (s *Inline) Open(_ caddy.Context, opts Options) error {
+func (s *Inline) Open(_ caddy.Context, opts *Options) error {
 	if s.XML == "" {
 		return errors.New("inline rules: no document; put the CORSConfiguration XML into xml")
 	}

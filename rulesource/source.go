@@ -19,14 +19,14 @@ const Namespace = "http.oss_cors.rules"
 type Source interface {
 	// Open loads the rules and keeps them current until ctx is done. It is called
 	// once, after Provision; an error stops the configuration from being loaded.
-	Open(ctx caddy.Context, opts Options) error
+	Open(ctx caddy.Context, opts *Options) error
 
 	// Rules returns the rules in force. It is called for each request, from any
 	// goroutine, and never returns nil.
 	Rules() *Rules
 }
 
-// Options are what the handler tells its source.
+// Options are what the handler tells its source. They do not change.
 type Options struct {
 	// Name is the ruleset label that the user chose; empty: the source's own.
 	Name string
