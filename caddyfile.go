@@ -25,6 +25,7 @@ func init() {
 //
 //	oss_cors [<matcher>] [<file>] {
 //		rules <source> …
+//		bucket path | host <domain…> | name <name>
 //		response_vary
 //		allow_credentials
 //		name <label>
@@ -112,6 +113,8 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 	switch option {
 	case "rules":
 		return h.unmarshalRules(d)
+	case "bucket":
+		return h.unmarshalBucket(d)
 	case "response_vary":
 		return flag(d, &h.ResponseVary)
 	case "allow_credentials":
@@ -131,7 +134,7 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 	case "debug_header":
 		return flag(d, &h.DebugHeader)
 	}
-	return d.Errf("unrecognized subdirective '%s': oss_cors takes rules, response_vary, allow_credentials, name, shadow, denied_origins and debug_header", option)
+	return d.Errf("unrecognized subdirective '%s': oss_cors takes rules, bucket, response_vary, allow_credentials, name, shadow, denied_origins and debug_header", option)
 }
 
 func (h *Handler) unmarshalRules(d *caddyfile.Dispenser) error {
@@ -147,6 +150,21 @@ func (h *Handler) unmarshalRules(d *caddyfile.Dispenser) error {
 		return err
 	}
 	h.RulesRaw = sourceJSON(module, source)
+	return nil
+}
+
+func (h *Handler) unmarshalBucket(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	switch {
+	case len(args) == 1 && args[0] == "path":
+		h.Bucket = &Bucket{Path: true}
+	case len(args) >= 2 && args[0] == "host":
+		h.Bucket = &Bucket{Host: args[1:]}
+	case len(args) == 2 && args[0] == "name":
+		h.Bucket = &Bucket{Name: args[1]}
+	default:
+		return d.Err("bucket is one of: bucket path, bucket host <domain…>, bucket name <name>")
+	}
 	return nil
 }
 

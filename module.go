@@ -36,6 +36,10 @@ type Handler struct {
 	// http.oss_cors.rules, such as file or inline. Required.
 	RulesRaw json.RawMessage `json:"rules,omitempty" caddy:"namespace=http.oss_cors.rules inline_key=source"`
 
+	// Bucket says which bucket a request is for. Required for rules of many buckets;
+	// with rules of one document it only shows in the placeholder. Default: none.
+	Bucket *Bucket `json:"bucket,omitempty"`
+
 	// ResponseVary adds "Vary: Origin" to every response, as ResponseVary in the
 	// rules does; for rules written by clients that cannot set it. Default: false.
 	ResponseVary bool `json:"response_vary,omitempty"`
@@ -88,10 +92,23 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.source = module.(rulesource.Source)
 	h.log = ctx.Logger()
+	if err := h.checkBucket(); err != nil {
+		return fmt.Errorf("oss_cors: %w", err)
+	}
 	if err := h.open(ctx); err != nil {
 		return fmt.Errorf("oss_cors rules:\n%w", err)
 	}
 	return registerMetrics(ctx.GetMetricsRegistry())
+}
+
+func (h *Handler) checkBucket() error {
+	if h.Bucket != nil {
+		return h.Bucket.validate()
+	}
+	if _, many := h.source.(rulesource.PerBucket); many {
+		return errors.New("rules of many buckets need bucket, which says where a request names one: bucket path, bucket host <domain…> or bucket name <name>")
+	}
+	return nil
 }
 
 // open opens the source of the rules and that of their shadow.
@@ -144,13 +161,18 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return a.decorate(w, r, next)
 }
 
-// decide asks the rules in force.
+// decide asks the rules in force for the request's bucket.
 func (h *Handler) decide(r *http.Request) *answer {
-	a := &answer{handler: h, request: r, rules: h.source.Rules(), kind: metrics.Actual}
+	a := &answer{handler: h, request: r, kind: metrics.Actual}
 	if isPreflight(r) {
 		a.kind = metrics.Preflight
 	}
-	a.decision = judge(a.rules.Ruleset, a.kind, r)
+	if h.Bucket != nil {
+		a.bucket, a.key = h.Bucket.of(r)
+	}
+	if a.rules, a.unreachable = h.source.Rules(r.Context(), a.bucket); a.unreachable == nil {
+		a.decision = judge(a.rules.Ruleset, a.kind, r)
+	}
 	return a
 }
 

@@ -35,7 +35,8 @@ func (a *answer) observe() {
 // where no Access-Control header is needed.
 func (a *answer) compareShadow() {
 	live := a.decision.Outcome
-	shadow := judge(a.handler.shadow.Rules().Ruleset, a.kind, a.request)
+	candidates, _ := a.handler.shadow.Rules(a.request.Context(), "") // a file is always reachable
+	shadow := judge(candidates.Ruleset, a.kind, a.request)
 	if live == shadow.Outcome || live == corsrules.None || shadow.Outcome == corsrules.None {
 		return
 	}
@@ -143,6 +144,9 @@ func (d decisionFields) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 
 // MarshalLogObject implements zapcore.ObjectMarshaler: the access log's fields.
 func (a *answer) MarshalLogObject(enc zapcore.ObjectEncoder) error {
+	if a.bucket != "" {
+		enc.AddString("bucket", a.bucket)
+	}
 	return decisionFields{a.decision}.MarshalLogObject(enc)
 }
 
@@ -160,7 +164,7 @@ func (a *answer) placeholder(key string) (any, bool) {
 	case "reason":
 		return a.decision.Reason.String(), true
 	case "bucket":
-		return "", true
+		return a.bucket, true
 	}
 	return nil, false
 }

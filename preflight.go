@@ -24,6 +24,9 @@ func (a *answer) answerPreflight(w http.ResponseWriter) error {
 	id := requestID(start)
 	header.Set("X-Oss-Request-Id", id)
 	header.Set("X-Oss-Server-Time", strconv.FormatInt(time.Since(start).Milliseconds(), 10))
+	if a.unreachable != nil {
+		return writeError(w, unreachable, a.request.Host, id)
+	}
 	if a.decision.Outcome == corsrules.Allowed {
 		header.Set("Content-Length", "0")
 		w.WriteHeader(http.StatusOK)
@@ -45,6 +48,9 @@ var (
 		"CORSResponse: CORS is not enabled for this bucket.", "0003-00000601"}
 	notAllowed = ossError{http.StatusForbidden, "AccessForbidden",
 		"CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request method / Access-Control-Request-Method or Access-Control-Requet-Headers are not whitelisted by the resource's CORS spec.", "0003-00000602"}
+
+	unreachable = ossError{http.StatusServiceUnavailable, "ServiceUnavailable",
+		"The CORS rules of this bucket cannot be read at the moment. Please try again.", ""}
 
 	preflightErrors = map[corsrules.Reason]ossError{
 		corsrules.NoRules: notEnabled,

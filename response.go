@@ -17,9 +17,12 @@ import (
 type answer struct {
 	handler  *Handler
 	request  *http.Request
-	rules    *rulesource.Rules
 	kind     metrics.Kind
 	decision corsrules.Decision
+
+	bucket, key string // that the request names; empty without Handler.Bucket
+	rules       *rulesource.Rules
+	unreachable error // why the bucket's rules are not known: nothing is decided
 
 	worthALine bool // of the log: a denial
 	applied    bool

@@ -98,7 +98,9 @@ func (c *counts) collect(ch chan<- prometheus.Metric, ruleset string) {
 			successful = 0
 		}
 	}
-	gauge(rulesInForce, float64(len(newest.rules)))
+	if ruleset != OtherBuckets { // whose rules are those of any number of documents
+		gauge(rulesInForce, float64(len(newest.rules)))
+	}
 	gauge(lastLoadSuccessful, successful)
 	if !newest.loadedAt.IsZero() {
 		gauge(lastLoadTimestamp, float64(newest.loadedAt.UnixMilli())/1000)

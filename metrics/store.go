@@ -117,6 +117,27 @@ func (s *Store) Open(name string, opts Options) *Ruleset {
 	return rs
 }
 
+const (
+	// MaxBuckets is how many buckets have counts of their own: some thirty series each
+	// make as many as one Prometheus target should have.
+	MaxBuckets = 1000
+
+	// OtherBuckets is the rule set that all other buckets count as.
+	OtherBuckets = "_other"
+)
+
+// OpenBucket is Open for one of many buckets; nil if MaxBuckets have counts of their own
+// already, and this is none of them.
+func (s *Store) OpenBucket(name string, opts Options) *Ruleset {
+	s.mu.Lock()
+	full := s.counts[name] == nil && len(s.counts) > MaxBuckets
+	s.mu.Unlock()
+	if full {
+		return nil
+	}
+	return s.Open(name, opts)
+}
+
 func (s *Store) newCounts() *counts {
 	c := &counts{rules: map[string]*Rule{}}
 	for kind, reasons := range s.reasons {
@@ -156,6 +177,13 @@ func (rs *Ruleset) Failed() {
 	rs.store.mu.Lock()
 	defer rs.store.mu.Unlock()
 	rs.failing = true
+}
+
+// Recovered records that nothing newer is wrong with the rules in force.
+func (rs *Ruleset) Recovered() {
+	rs.store.mu.Lock()
+	defer rs.store.mu.Unlock()
+	rs.failing = false
 }
 
 // Close ends the hold; once is enough. What no other hold of the same name has is shown no more.

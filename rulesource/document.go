@@ -19,7 +19,12 @@ type Document struct {
 	file    string
 	parsing corsrules.Options
 	opts    *Options
-	metrics *metrics.Ruleset // from the first publication on, if it is shown
+	metrics *metrics.Ruleset // from the first publication on, if it has its own
+
+	// Of buckets' documents only.
+	numbered bool   // rules are named by their numbers: tenants chose the IDs
+	other    *Rules // whose counts serve when there are too many buckets
+
 	current atomic.Pointer[Rules]
 	status  atomic.Pointer[Status]
 	sum     [sha256.Size]byte // of the content in force
@@ -76,21 +81,41 @@ func (d *Document) Load(content []byte) error {
 		return err
 	}
 	d.sum = sum
+	if d.numbered {
+		for i := range cfg.Rules {
+			cfg.Rules[i].ID = ""
+		}
+	}
 	d.publish(corsrules.Compile(cfg))
 	d.log().Info("CORS rules in force", zap.Int("rules", d.Rules().Len()))
 	return nil
 }
 
+// denyAll puts rules in force that match nothing, for lack of any good ones.
+func (d *Document) denyAll(err error) {
+	d.publish(corsrules.Compile(new(corsrules.Configuration)))
+	d.Failed(err)
+}
+
 func (d *Document) publish(rs *corsrules.Ruleset) {
 	rules := &Rules{Ruleset: rs, Name: d.name}
-	if d.opts.Metrics != nil {
-		if d.metrics == nil {
-			d.metrics = Metrics.Open(d.name, *d.opts.Metrics)
-		}
+	if d.openMetrics(); d.metrics != nil {
 		rules.Metrics, rules.hits = d.metrics, d.metrics.Loaded(rs.RuleNames())
+	} else if d.other != nil {
+		rules.Metrics, rules.hits = d.other.Metrics, d.other.hits
 	}
 	d.current.Store(rules)
 	d.status.Store(&Status{Loaded: time.Now()})
+}
+
+func (d *Document) openMetrics() {
+	switch {
+	case d.metrics != nil || d.opts.Metrics == nil:
+	case d.other != nil:
+		d.metrics = Metrics.OpenBucket(d.name, *d.opts.Metrics)
+	default:
+		d.metrics = Metrics.Open(d.name, *d.opts.Metrics)
+	}
 }
 
 // Failed records that there is no good content to load. Rules in force stay so.

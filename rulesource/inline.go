@@ -1,6 +1,7 @@
 package rulesource
 
 import (
+	"context"
 	"errors"
 
 	"github.com/caddyserver/caddy/v2"
@@ -58,7 +59,7 @@ func (s *Inline) Open(_ caddy.Context, opts *Options) error {
 }
 
 // Rules implements Source.
-func (s *Inline) Rules() *Rules { return s.document.Rules() }
+func (s *Inline) Rules(context.Context, string) (*Rules, error) { return s.document.Rules(), nil }
 
 // Cleanup implements caddy.CleanerUpper.
 func (s *Inline) Cleanup() error {

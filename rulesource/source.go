@@ -4,6 +4,8 @@
 package rulesource
 
 import (
+	"context"
+
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
@@ -21,9 +23,18 @@ type Source interface {
 	// once, after Provision; an error stops the configuration from being loaded.
 	Open(ctx caddy.Context, opts *Options) error
 
-	// Rules returns the rules in force. It is called for each request, from any
-	// goroutine, and never returns nil.
-	Rules() *Rules
+	// Rules returns the rules in force for a bucket, which a source of one document
+	// need not look at; it is empty where the request names none. It is called for
+	// each request, from any goroutine, and never returns nil. An error means that the
+	// rules could not be reached and none are known; the Rules then only count.
+	Rules(ctx context.Context, bucket string) (*Rules, error)
+}
+
+// PerBucket is a Source that has rules for each of many buckets, and so needs to be told
+// which one a request is for.
+type PerBucket interface {
+	Source
+	PerBucket()
 }
 
 // Options are what the handler tells its source. They do not change.
@@ -44,7 +55,7 @@ type Options struct {
 
 // Rules are rules in force and their counters; immutable.
 type Rules struct {
-	*corsrules.Ruleset
+	*corsrules.Ruleset // nil: CORS is not enabled
 
 	// Name is the ruleset label.
 	Name string
