@@ -1,6 +1,7 @@
 package osscors
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -24,9 +25,13 @@ func init() {
 //
 //	oss_cors [<matcher>] [<file>] {
 //		rules <source> …
+//		bucket path | host <domain…> | name <name>
 //		response_vary
 //		allow_credentials
 //		name <label>
+//		shadow <file>
+//		denied_origins <n>
+//		debug_header
 //	}
 //
 // A file is short for "rules file". As with root, one lone argument is the file even if
@@ -108,6 +113,8 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 	switch option {
 	case "rules":
 		return h.unmarshalRules(d)
+	case "bucket":
+		return h.unmarshalBucket(d)
 	case "response_vary":
 		return flag(d, &h.ResponseVary)
 	case "allow_credentials":
@@ -117,8 +124,17 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 			return d.Err("name takes exactly one argument: the ruleset label of metrics and logs")
 		}
 		return nil
+	case "shadow":
+		if !d.AllArgs(&h.Shadow) || h.Shadow == "" {
+			return d.Err("shadow takes exactly one argument: the path of a document of candidate rules")
+		}
+		return nil
+	case "denied_origins":
+		return h.unmarshalDeniedOrigins(d)
+	case "debug_header":
+		return flag(d, &h.DebugHeader)
 	}
-	return d.Errf("unrecognized subdirective '%s': oss_cors takes rules, response_vary, allow_credentials and name", option)
+	return d.Errf("unrecognized subdirective '%s': oss_cors takes rules, bucket, response_vary, allow_credentials, name, shadow, denied_origins and debug_header", option)
 }
 
 func (h *Handler) unmarshalRules(d *caddyfile.Dispenser) error {
@@ -134,6 +150,34 @@ func (h *Handler) unmarshalRules(d *caddyfile.Dispenser) error {
 		return err
 	}
 	h.RulesRaw = sourceJSON(module, source)
+	return nil
+}
+
+func (h *Handler) unmarshalBucket(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	switch {
+	case len(args) == 1 && args[0] == "path":
+		h.Bucket = &Bucket{Path: true}
+	case len(args) >= 2 && args[0] == "host":
+		h.Bucket = &Bucket{Host: args[1:]}
+	case len(args) == 2 && args[0] == "name":
+		h.Bucket = &Bucket{Name: args[1]}
+	default:
+		return d.Err("bucket is one of: bucket path, bucket host <domain…>, bucket name <name>")
+	}
+	return nil
+}
+
+func (h *Handler) unmarshalDeniedOrigins(d *caddyfile.Dispenser) error {
+	var arg string
+	if !d.AllArgs(&arg) {
+		return d.Err("denied_origins takes exactly one argument: how many are shown by name, 0 for none")
+	}
+	n, err := strconv.Atoi(arg)
+	if err != nil || n < 0 {
+		return d.Errf("denied_origins %s: a whole number is needed, 0 for none", arg)
+	}
+	h.DeniedOrigins = &n
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
 
 	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
 	"github.com/caddy-oss-cors/caddy-oss-cors/metrics"
@@ -35,6 +36,10 @@ type Handler struct {
 	// http.oss_cors.rules, such as file or inline. Required.
 	RulesRaw json.RawMessage `json:"rules,omitempty" caddy:"namespace=http.oss_cors.rules inline_key=source"`
 
+	// Bucket says which bucket a request is for. Required for rules of many buckets;
+	// with rules of one document it only shows in the placeholder. Default: none.
+	Bucket *Bucket `json:"bucket,omitempty"`
+
 	// ResponseVary adds "Vary: Origin" to every response, as ResponseVary in the
 	// rules does; for rules written by clients that cannot set it. Default: false.
 	ResponseVary bool `json:"response_vary,omitempty"`
@@ -49,7 +54,23 @@ type Handler struct {
 	// as written, or "inline".
 	Name string `json:"name,omitempty"`
 
-	source rulesource.Source
+	// Shadow is a file of candidate rules. They are judged beside those in force, and
+	// what they would change is counted and logged; they never affect an answer. The
+	// file is read again as often, and may have as many rules, as those in force.
+	// For the sources file and inline only. Default: none.
+	Shadow string `json:"shadow,omitempty"`
+
+	// DeniedOrigins is how many denied origins metrics show by name: in the whole
+	// process, the largest number of all handlers' counts. 0: this handler's are not
+	// shown. Default: 100.
+	DeniedOrigins *int `json:"denied_origins,omitempty"`
+
+	// DebugHeader puts the decision on every response, as X-Oss-Cors-Decision: the
+	// rule, or the reason, the value at fault and the nearest rule. Default: false.
+	DebugHeader bool `json:"debug_header,omitempty"`
+
+	log            *zap.Logger
+	source, shadow rulesource.Source
 }
 
 // CaddyModule returns the Caddy module information.
@@ -70,15 +91,51 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("oss_cors rules: %w", err)
 	}
 	h.source = module.(rulesource.Source)
-	err = h.source.Open(ctx, rulesource.Options{
-		Name:             h.Name,
-		AllowCredentials: h.AllowCredentials,
-		Logger:           ctx.Logger(),
-	})
-	if err != nil {
+	h.log = ctx.Logger()
+	if err := h.checkBucket(); err != nil {
+		return fmt.Errorf("oss_cors: %w", err)
+	}
+	if err := h.open(ctx); err != nil {
 		return fmt.Errorf("oss_cors rules:\n%w", err)
 	}
 	return registerMetrics(ctx.GetMetricsRegistry())
+}
+
+func (h *Handler) checkBucket() error {
+	if h.Bucket != nil {
+		return h.Bucket.validate()
+	}
+	if _, many := h.source.(rulesource.PerBucket); many {
+		return errors.New("rules of many buckets need bucket, which says where a request names one: bucket path, bucket host <domain…> or bucket name <name>")
+	}
+	return nil
+}
+
+// open opens the source of the rules and that of their shadow.
+func (h *Handler) open(ctx caddy.Context) error {
+	opts := &rulesource.Options{
+		Name:             h.Name,
+		AllowCredentials: h.AllowCredentials,
+		Logger:           h.log,
+		Metrics:          &metrics.Options{DeniedOrigins: metrics.DefaultDeniedOrigins, Shadow: h.Shadow != ""},
+	}
+	if h.DeniedOrigins != nil {
+		opts.Metrics.DeniedOrigins = *h.DeniedOrigins
+	}
+	if err := h.source.Open(ctx, opts); err != nil {
+		return err
+	}
+	if h.Shadow == "" {
+		return nil
+	}
+	var err error
+	if h.shadow, err = rulesource.ShadowOf(h.source, h.Shadow); err != nil {
+		return err
+	}
+	return h.shadow.Open(ctx, &rulesource.Options{
+		AllowCredentials: h.AllowCredentials,
+		Logger:           h.log.Named("shadow"),
+	})
 }
 
 // registerMetrics shows the process's counts in a configuration's registry, once however
@@ -96,18 +153,40 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if a := answerOf(r); a != nil { // another instance has decided
 		return a.decorate(w, r, next)
 	}
-	rules := h.source.Rules()
+	a := h.decide(r)
+	a.observe() // before next, which may panic
+	if a.kind == metrics.Preflight {
+		return a.answerPreflight(w)
+	}
+	return a.decorate(w, r, next)
+}
+
+// decide asks the rules in force for the request's bucket.
+func (h *Handler) decide(r *http.Request) *answer {
+	a := &answer{handler: h, request: r, kind: metrics.Actual}
 	if isPreflight(r) {
-		decision := rules.Preflight(r.Header["Origin"], r.Header["Access-Control-Request-Method"], r.Header["Access-Control-Request-Headers"])
-		rules.Count(metrics.Preflight, decision)
-		return h.answerPreflight(w, r, rules, decision)
+		a.kind = metrics.Preflight
 	}
-	decision := rules.Actual(r.Header["Origin"], r.Method)
-	if decision.Outcome == corsrules.Denied && !needsCORS(r) {
-		decision = corsrules.Decision{}
+	if h.Bucket != nil {
+		a.bucket, a.key = h.Bucket.of(r)
 	}
-	rules.Count(metrics.Actual, decision) // before next, which may panic
-	return h.newAnswer(rules, decision).decorate(w, r, next)
+	if a.rules, a.unreachable = h.source.Rules(r.Context(), a.bucket); a.unreachable == nil {
+		a.decision = judge(a.rules.Ruleset, a.kind, r)
+	}
+	return a
+}
+
+// judge is what rules say of a request, be they in force or a shadow. The absence of a
+// match denies nothing to an actual request that needs none.
+func judge(rules *corsrules.Ruleset, kind metrics.Kind, r *http.Request) corsrules.Decision {
+	if kind == metrics.Preflight {
+		return rules.Preflight(r.Header["Origin"], r.Header["Access-Control-Request-Method"], r.Header["Access-Control-Request-Headers"])
+	}
+	d := rules.Actual(r.Header["Origin"], r.Method)
+	if d.Outcome == corsrules.Denied && !needsCORS(r) {
+		return corsrules.Decision{}
+	}
+	return d
 }
 
 // Interface guards

@@ -10,31 +10,30 @@ import (
 	"time"
 
 	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
-	"github.com/caddy-oss-cors/caddy-oss-cors/rulesource"
 )
 
 // answerPreflight answers as OSS does (OSS behaviour, section 3).
-func (h *Handler) answerPreflight(w http.ResponseWriter, r *http.Request, rules *rulesource.Rules, d corsrules.Decision) error {
+func (a *answer) answerPreflight(w http.ResponseWriter) error {
 	start := time.Now()
 	header := w.Header()
 	for _, key := range []string{"Content-Type", "Content-Encoding", "Etag", "Last-Modified"} {
 		header.Del(key) // an earlier handler's, about a body that is not sent
 	}
 	removeAccessControl(header)
-	a := h.newAnswer(rules, d)
-	a.setAccessControl(header, new(headerValues))
-	if a.vary {
-		addVaryOrigin(header)
-	}
+	a.setHeaders(header, new(headerValues))
 	id := requestID(start)
 	header.Set("X-Oss-Request-Id", id)
 	header.Set("X-Oss-Server-Time", strconv.FormatInt(time.Since(start).Milliseconds(), 10))
-	if d.Outcome == corsrules.Allowed {
+	if a.unreachable != nil {
+		return writeError(w, unreachable, a.request.Host, id)
+	}
+	if a.decision.Outcome == corsrules.Allowed {
 		header.Set("Content-Length", "0")
 		w.WriteHeader(http.StatusOK)
 		return nil
 	}
-	return writeError(w, preflightErrors[d.Reason], r.Host, id)
+	a.logDenial(id)
+	return writeError(w, preflightErrors[a.decision.Reason], a.request.Host, id)
 }
 
 // ossError is an error answer of OSS's.
@@ -49,6 +48,9 @@ var (
 		"CORSResponse: CORS is not enabled for this bucket.", "0003-00000601"}
 	notAllowed = ossError{http.StatusForbidden, "AccessForbidden",
 		"CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request method / Access-Control-Request-Method or Access-Control-Requet-Headers are not whitelisted by the resource's CORS spec.", "0003-00000602"}
+
+	unreachable = ossError{http.StatusServiceUnavailable, "ServiceUnavailable",
+		"The CORS rules of this bucket cannot be read at the moment. Please try again.", ""}
 
 	preflightErrors = map[corsrules.Reason]ossError{
 		corsrules.NoRules: notEnabled,

@@ -8,27 +8,24 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
+	"github.com/caddy-oss-cors/caddy-oss-cors/metrics"
 	"github.com/caddy-oss-cors/caddy-oss-cors/rulesource"
 )
 
-// answer is what one request's decision does to its response. It is made once for a
+// answer is a request's decision and what it does to the response. It is made once for a
 // request, by the first instance that sees it.
 type answer struct {
+	handler  *Handler
+	request  *http.Request
+	kind     metrics.Kind
+	decision corsrules.Decision
+
+	bucket, key string // that the request names; empty without Handler.Bucket
 	rules       *rulesource.Rules
-	decision    corsrules.Decision
-	vary        bool
-	credentials bool
+	unreachable error // why the bucket's rules are not known: nothing is decided
 
-	applied bool
-}
-
-func (h *Handler) newAnswer(rules *rulesource.Rules, d corsrules.Decision) *answer {
-	return &answer{
-		rules:       rules,
-		decision:    d,
-		vary:        h.ResponseVary || rules.ResponseVary(),
-		credentials: h.AllowCredentials && d.AllowOrigin != "" && d.AllowOrigin != "*",
-	}
+	worthALine bool // of the log: a denial
+	applied    bool
 }
 
 // answerVar is where a request's answer travels. It is one of Caddy's request variables,
@@ -47,7 +44,7 @@ func (a *answer) decorate(w http.ResponseWriter, r *http.Request, next caddyhttp
 	caddyhttp.SetVar(r.Context(), answerVar, a)
 	rw := &responseWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, answer: a}
 	err := next.ServeHTTP(rw, r)
-	rw.setHeaders()
+	rw.setHeaders(0)
 	return err
 }
 
@@ -64,61 +61,76 @@ type responseWriter struct {
 // final.
 func (w *responseWriter) WriteHeader(status int) {
 	if status >= http.StatusOK || status == http.StatusSwitchingProtocols {
-		w.setHeaders()
+		w.setHeaders(status)
 	}
 	w.ResponseWriterWrapper.WriteHeader(status)
 }
 
 func (w *responseWriter) Write(p []byte) (int, error) {
-	w.setHeaders()
+	w.setHeaders(http.StatusOK)
 	return w.ResponseWriterWrapper.Write(p)
 }
 
 // ReadFrom keeps sendfile in use.
 func (w *responseWriter) ReadFrom(r io.Reader) (int64, error) {
-	w.setHeaders()
+	w.setHeaders(http.StatusOK)
 	return w.ResponseWriterWrapper.ReadFrom(r)
 }
 
 // FlushError is what http.ResponseController calls.
 func (w *responseWriter) FlushError() error {
-	w.setHeaders()
+	w.setHeaders(http.StatusOK)
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
-func (w *responseWriter) setHeaders() {
+func (w *responseWriter) setHeaders(status int) {
 	if w.done {
 		return
 	}
 	w.done = true
-	w.answer.setHeaders(w.Header(), &w.values)
+	w.answer.decorateHeader(w.Header(), &w.values, status)
 }
 
-func (a *answer) setHeaders(h http.Header, values *headerValues) {
-	if removeAccessControl(h) && !a.applied {
-		a.rules.Metrics.UpstreamHeadersRemoved()
+// decorateHeader does what the decision does to the header of a response that another
+// handler made. The status is 0 where it is not known yet.
+func (a *answer) decorateHeader(h http.Header, values *headerValues, status int) {
+	removed := removeAccessControl(h)
+	a.setHeaders(h, values)
+	if !a.applied {
+		a.applied = true
+		a.observeResponse(h, status, removed)
 	}
-	a.applied = true
-	a.setAccessControl(h, values)
-	if a.vary {
+}
+
+// setHeaders sets all headers that tell the decision.
+func (a *answer) setHeaders(h http.Header, values *headerValues) {
+	if a.decision.Rule != nil {
+		a.setAccessControl(h, values)
+	}
+	if a.handler.ResponseVary || a.rules.ResponseVary() {
 		addVaryOrigin(h)
 	}
+	if a.handler.DebugHeader {
+		h.Set("X-Oss-Cors-Decision", a.debugValue())
+	}
 }
 
-// setAccessControl sets the headers of an allowed request.
+// setAccessControl sets the Access-Control headers of an allowed request.
 func (a *answer) setAccessControl(h http.Header, values *headerValues) {
 	rule := a.decision.Rule
-	if rule == nil {
-		return
-	}
 	values.set(h, "Access-Control-Allow-Origin", a.decision.AllowOrigin)
 	values.set(h, "Access-Control-Allow-Methods", rule.AllowMethods())
 	values.set(h, "Access-Control-Allow-Headers", a.decision.AllowHeaders)
 	values.set(h, "Access-Control-Expose-Headers", rule.ExposeHeaders())
 	values.set(h, "Access-Control-Max-Age", rule.MaxAge())
-	if a.credentials {
+	if a.handler.AllowCredentials && a.echoesOrigin() {
 		values.set(h, "Access-Control-Allow-Credentials", "true")
 	}
+}
+
+// echoesOrigin reports whether the request's origin is allowed by name.
+func (a *answer) echoesOrigin() bool {
+	return a.decision.AllowOrigin != "" && a.decision.AllowOrigin != "*"
 }
 
 // headerValues is room for the values of one response's Access-Control headers: one
@@ -154,12 +166,21 @@ func removeAccessControl(h http.Header) (removed bool) {
 
 // addVaryOrigin adds Origin to the Vary header, beside what is there, unless it is.
 func addVaryOrigin(h http.Header) {
-	for _, line := range h["Vary"] {
+	if !listHas(h["Vary"], "Origin") {
+		h.Add("Vary", "Origin")
+	}
+}
+
+// listHas reports whether a list header has an element, ignoring case and what follows
+// a "=".
+func listHas(lines []string, element string) bool {
+	for _, line := range lines {
 		for field := range strings.SplitSeq(line, ",") {
-			if strings.EqualFold(strings.Trim(field, " \t"), "Origin") {
-				return
+			name, _, _ := strings.Cut(field, "=")
+			if strings.EqualFold(strings.Trim(name, " \t"), element) {
+				return true
 			}
 		}
 	}
-	h.Add("Vary", "Origin")
+	return false
 }

@@ -50,7 +50,7 @@ func checkAllowedHeader(name string) string {
 		return "is empty: give a header name, with at most one *"
 	case strings.Count(name, "*") > 1:
 		return quoteShort(name) + " has more than one *: at most one is allowed"
-	case !isToken(name):
+	case !IsToken(name):
 		return quoteShort(name) + " is no header name: letters, digits, - and the like, with at most one *"
 	}
 	return ""
@@ -62,7 +62,7 @@ func checkExposeHeader(name string) string {
 		return "is empty: give a header name"
 	case strings.Contains(name, "*"):
 		return quoteShort(name) + " has a *: name each header that scripts may read"
-	case strings.ContainsAny(name, "&'") || !isToken(name):
+	case strings.ContainsAny(name, "&'") || !IsToken(name):
 		return quoteShort(name) + " is no header name: letters, digits, - and the like, without *"
 	}
 	return ""
@@ -116,9 +116,9 @@ func hasTwoLabels(domain string) bool {
 	return len(labels) >= 2 && !slices.Contains(labels, "")
 }
 
-// isToken reports whether s is a token of RFC 9110, section 5.6.2: what a header's
+// IsToken reports whether s is a token of RFC 9110, section 5.6.2: what a header's
 // name may be.
-func isToken(s string) bool {
+func IsToken(s string) bool {
 	for i := range len(s) {
 		if !isTokenByte[s[i]] {
 			return false

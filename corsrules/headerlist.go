@@ -67,7 +67,7 @@ func appendHeaderList(dst headerList, lines []string) (list headerList, ok bool)
 	}
 	count := 0
 	for name := range names(lines) {
-		if count++; count > MaxRequestHeaders || !isToken(name) {
+		if count++; count > MaxRequestHeaders || !IsToken(name) {
 			return nil, false
 		}
 		if count > 1 {

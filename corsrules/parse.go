@@ -41,6 +41,12 @@ const utf8BOM = "\uFEFF"
 // where a misspelling would be skipped: unknown elements, attributes and text between
 // elements are faults. The error, if any, is of type Faults and has all of them.
 func Parse(doc []byte, opts Options) (*Configuration, error) {
+	cfg, _, err := parse(doc, opts)
+	return cfg, err
+}
+
+// parse is Parse, and returns the parser too, which knows where each value stands.
+func parse(doc []byte, opts Options) (*Configuration, *parser, error) {
 	if opts.File == "" {
 		opts.File = "cors.xml"
 	}
@@ -51,9 +57,10 @@ func Parse(doc []byte, opts Options) (*Configuration, error) {
 	if len(doc) > MaxDocumentBytes {
 		p.fault(MaxDocumentBytes-len(doc)+len(p.doc), CodeEntityTooLarge, "",
 			"the document has more than %d bytes, the most that OSS takes", MaxDocumentBytes)
-		return nil, p.faults
+		return nil, p, p.faults
 	}
-	return p.parse()
+	cfg, err := p.parse()
+	return cfg, p, err
 }
 
 func (p *parser) parse() (*Configuration, error) {
@@ -74,7 +81,12 @@ type parser struct {
 	dec    *xml.Decoder
 	broken bool // no more tokens can be read
 	faults Faults
+	places []places // of each rule
 }
+
+// places are the offsets at which a rule's values begin: by element, in the order of the
+// document. Where the rule itself begins stands under CORSRule.
+type places map[string][]int
 
 // document = declaration? comment* CORSConfiguration comment*
 func (p *parser) document() *Configuration {
@@ -148,6 +160,7 @@ func (p *parser) configuration(root xml.StartElement, rootAt int) *Configuration
 // rule = ID? AllowedOrigin+ AllowedMethod+ AllowedHeader* ExposeHeader* MaxAgeSeconds?, in any order.
 func (p *parser) rule(space string, ruleAt int) CORSRule {
 	var r CORSRule
+	p.places = append(p.places, places{"CORSRule": {ruleAt}})
 	seen := map[string]int{}
 	for {
 		tok, at := p.next()
@@ -203,6 +216,8 @@ func (p *parser) required(seen map[string]int, ruleAt int) {
 // checked reads the text of a scalar element and reports what check finds in it.
 func (p *parser) checked(start xml.StartElement, startAt int, ec string, check func(string) string) string {
 	value, at := p.text(start, startAt)
+	here := p.places[len(p.places)-1]
+	here[start.Name.Local] = append(here[start.Name.Local], at)
 	if p.broken {
 		return value
 	}
@@ -347,14 +362,20 @@ func (p *parser) argument(at int, ec, name, value, message string) {
 
 func (p *parser) fault(at int, code, ec, format string, args ...any) {
 	at = min(at, len(p.doc))
-	before := p.doc[:at]
+	line, column := p.position(at)
 	p.faults = append(p.faults, &Fault{
 		File:    p.opts.File,
-		Line:    1 + bytes.Count(before, []byte("\n")),
-		Column:  at - bytes.LastIndexByte(before, '\n'),
+		Line:    line,
+		Column:  column,
 		Message: fmt.Sprintf(format, args...),
 		Code:    code,
 		EC:      ec,
 		offset:  at,
 	})
+}
+
+// position returns the line and the column of an offset, both from 1.
+func (p *parser) position(at int) (line, column int) {
+	before := p.doc[:at]
+	return 1 + bytes.Count(before, []byte("\n")), at - bytes.LastIndexByte(before, '\n')
 }

@@ -46,7 +46,7 @@ func expect(t *testing.T, s *Store, lines string, names ...string) {
 
 func TestSeriesStandAtZeroFromTheStart(t *testing.T) {
 	s := newTestStore()
-	rs := s.Open("a")
+	rs := s.Open("a", Options{})
 	rs.Loaded([]string{"app", "2"})
 	expect(t, s, `actual 2 a 0
 actual app a 0
@@ -62,12 +62,12 @@ preflight origin a 0`, "denied_total")
 
 func TestCounting(t *testing.T) {
 	s := newTestStore()
-	rs := s.Open("a")
+	rs := s.Open("a", Options{})
 	rules := rs.Loaded([]string{"1", "2"})
 	rules[1].Hit(Preflight)
 	rules[1].Hit(Actual)
 	rules[1].Hit(Actual)
-	rs.Denied(Preflight, "header")
+	rs.Denied(Preflight, "header", "")
 	rs.UpstreamHeadersRemoved()
 	expect(t, s, `actual 1 a 0
 actual 2 a 2
@@ -81,10 +81,10 @@ preflight origin a 0`, "denied_total")
 
 func TestCountsGoOnWhileANameStaysOpen(t *testing.T) {
 	s := newTestStore()
-	before := s.Open("a")
+	before := s.Open("a", Options{})
 	before.Loaded([]string{"app", "gone"})[0].Hit(Actual)
 
-	after := s.Open("a") // a reload provisions the new configuration first
+	after := s.Open("a", Options{}) // a reload provisions the new configuration first
 	rules := after.Loaded([]string{"app"})
 	before.Close()
 	rules[0].Hit(Actual)
@@ -98,9 +98,9 @@ preflight app a 0`, "rule_hits_total")
 
 func TestAFailedReloadLeavesTheOldHoldAsItWas(t *testing.T) {
 	s := newTestStore()
-	running := s.Open("a")
+	running := s.Open("a", Options{})
 	running.Loaded([]string{"1", "2"})
-	failed := s.Open("a")
+	failed := s.Open("a", Options{})
 	failed.Loaded([]string{"1", "2", "3"})
 	failed.Close()
 	expect(t, s, "a 2", "rules")
@@ -112,7 +112,7 @@ preflight 2 a 0`, "rule_hits_total")
 
 func TestARuleThatReturnsGoesOn(t *testing.T) {
 	s := newTestStore()
-	rs := s.Open("a")
+	rs := s.Open("a", Options{})
 	rs.Loaded([]string{"1", "2"})[1].Hit(Actual)
 	rs.Loaded([]string{"1"})
 	expect(t, s, `actual 1 a 0
@@ -126,7 +126,7 @@ preflight 2 a 0`, "rule_hits_total")
 
 func TestRetiredRulesAreBounded(t *testing.T) {
 	s := newTestStore()
-	rs := s.Open("a")
+	rs := s.Open("a", Options{})
 	for i := range 5 * maxRetiredRules {
 		rs.Loaded([]string{fmt.Sprintf("generated-%d", i)})
 	}
@@ -137,7 +137,7 @@ func TestRetiredRulesAreBounded(t *testing.T) {
 
 func TestFailedShowsUntilTheNextLoad(t *testing.T) {
 	s := newTestStore()
-	rs := s.Open("a")
+	rs := s.Open("a", Options{})
 	rs.Loaded([]string{"1"})
 	rs.Failed()
 	expect(t, s, "a 0", "rules_last_load_successful")
@@ -148,7 +148,7 @@ func TestFailedShowsUntilTheNextLoad(t *testing.T) {
 
 func TestLoadedAfterCloseShowsNothing(t *testing.T) {
 	s := newTestStore()
-	other, rs := s.Open("a"), s.Open("a")
+	other, rs := s.Open("a", Options{}), s.Open("a", Options{})
 	rs.Loaded([]string{"1"})
 	rs.Close()
 	rs.Close()
@@ -160,9 +160,9 @@ func TestLoadedAfterCloseShowsNothing(t *testing.T) {
 func TestTwoHoldsOfOneNameCountTogether(t *testing.T) {
 	s := newTestStore()
 	for range 2 {
-		s.Open("a").Loaded([]string{"1"})[0].Hit(Preflight)
+		s.Open("a", Options{}).Loaded([]string{"1"})[0].Hit(Preflight)
 	}
-	s.Open("b").Loaded([]string{"1"})
+	s.Open("b", Options{}).Loaded([]string{"1"})
 	expect(t, s, `actual 1 a 0
 actual 1 b 0
 preflight 1 a 2
@@ -171,7 +171,7 @@ preflight 1 b 0`, "rule_hits_total")
 
 func TestALabelIsValidUTF8(t *testing.T) {
 	s := newTestStore()
-	rs := s.Open("caf\xe9.xml")
+	rs := s.Open("caf\xe9.xml", Options{})
 	rs.Loaded([]string{"1"})
 	expect(t, s, "caf\uFFFD.xml 1", "rules")
 	rs.Close()
@@ -180,7 +180,7 @@ func TestALabelIsValidUTF8(t *testing.T) {
 
 func TestLintAndTwoRegistries(t *testing.T) {
 	s := newTestStore()
-	s.Open("a").Loaded([]string{"1"})
+	s.Open("a", Options{}).Loaded([]string{"1"})
 	for range 2 {
 		registry := prometheus.NewPedanticRegistry()
 		registry.MustRegister(s)
@@ -193,14 +193,14 @@ func TestLintAndTwoRegistries(t *testing.T) {
 
 func TestCountingWhileCollectingAndReloading(t *testing.T) {
 	s := newTestStore()
-	rs := s.Open("a")
+	rs := s.Open("a", Options{})
 	first := rs.Loaded([]string{"1"})[0]
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
 			for range 1000 {
 				first.Hit(Actual)
-				rs.Denied(Actual, "origin")
+				rs.Denied(Actual, "origin", "")
 			}
 		})
 	}

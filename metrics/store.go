@@ -40,8 +40,23 @@ const maxRetiredRules = 1000
 type Store struct {
 	reasons [kinds][]string
 
+	denials, changes sketch // of the rules, and what a shadow would change
+
 	mu     sync.Mutex // guards what follows, never taken to count
 	counts map[string]*counts
+}
+
+// DefaultDeniedOrigins is how many denied origins are shown by name.
+const DefaultDeniedOrigins = 100
+
+// Options are what a configuration wants shown of a rule set.
+type Options struct {
+	// DeniedOrigins is how many denied origins are shown by name, in the whole
+	// process: the largest number of those that are open. 0: none of this rule set.
+	DeniedOrigins int
+
+	// Shadow says that candidate rules are judged beside those in force.
+	Shadow bool
 }
 
 // NewStore returns an empty Store. The reasons are all that Denied will be called with:
@@ -55,10 +70,11 @@ func NewStore(preflightReasons, actualReasons []string) *Store {
 
 // counts are what all open Rulesets of one name share.
 type counts struct {
-	denied  [kinds]map[string]*atomic.Uint64 // by reason; never changed once made
-	removed atomic.Uint64
-	rules   map[string]*Rule
-	open    []*Ruleset // in the order in which they were opened
+	denied               [kinds]map[string]*atomic.Uint64 // by reason; never changed once made
+	removed, cacheUnsafe atomic.Uint64
+	changes              [kinds][2]atomic.Uint64 // by what the live rules said: denied, allowed
+	rules                map[string]*Rule
+	open                 []*Ruleset // in the order in which they were opened
 }
 
 // Rule counts the hits of one rule.
@@ -75,6 +91,7 @@ func (r *Rule) Hit(k Kind) { r.hits[k].Add(1) }
 type Ruleset struct {
 	store *Store
 	name  string
+	opts  Options
 	*counts
 
 	// What the gauges show of this hold.
@@ -86,7 +103,7 @@ type Ruleset struct {
 
 // Open returns a hold on the counts of the rule set that has this name. Holds of the
 // same name count together. The caller closes it.
-func (s *Store) Open(name string) *Ruleset {
+func (s *Store) Open(name string, opts Options) *Ruleset {
 	name = strings.ToValidUTF8(name, "\uFFFD") // all that a label may be
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -95,9 +112,30 @@ func (s *Store) Open(name string) *Ruleset {
 		c = s.newCounts()
 		s.counts[name] = c
 	}
-	rs := &Ruleset{store: s, name: name, counts: c}
+	rs := &Ruleset{store: s, name: name, opts: opts, counts: c}
 	c.open = append(c.open, rs)
 	return rs
+}
+
+const (
+	// MaxBuckets is how many buckets have counts of their own: some thirty series each
+	// make as many as one Prometheus target should have.
+	MaxBuckets = 1000
+
+	// OtherBuckets is the rule set that all other buckets count as.
+	OtherBuckets = "_other"
+)
+
+// OpenBucket is Open for one of many buckets; nil if MaxBuckets have counts of their own
+// already, and this is none of them.
+func (s *Store) OpenBucket(name string, opts Options) *Ruleset {
+	s.mu.Lock()
+	full := s.counts[name] == nil && len(s.counts) > MaxBuckets
+	s.mu.Unlock()
+	if full {
+		return nil
+	}
+	return s.Open(name, opts)
 }
 
 func (s *Store) newCounts() *counts {
@@ -141,6 +179,13 @@ func (rs *Ruleset) Failed() {
 	rs.failing = true
 }
 
+// Recovered records that nothing newer is wrong with the rules in force.
+func (rs *Ruleset) Recovered() {
+	rs.store.mu.Lock()
+	defer rs.store.mu.Unlock()
+	rs.failing = false
+}
+
 // Close ends the hold; once is enough. What no other hold of the same name has is shown no more.
 func (rs *Ruleset) Close() {
 	rs.store.mu.Lock()
@@ -169,9 +214,35 @@ func (rs *Ruleset) retire() {
 	}
 }
 
-// Denied counts a denial. The reason is one of those that the Store was made with.
-func (rs *Ruleset) Denied(k Kind, reason string) { rs.denied[k][reason].Add(1) }
+// Denied counts a denial. The reason is one of those that the Store was made with; the
+// origin is the request's, as sent, or empty. It reports whether the denial is worth a line
+// in the log: the first of its origin and reason, and then ever fewer.
+func (rs *Ruleset) Denied(k Kind, reason, origin string) (worthALine bool) {
+	rs.denied[k][reason].Add(1)
+	return rs.store.denials.add(time.Now(), sketchKey{rs.name, OriginLabel(origin), reason})
+}
+
+// ShadowChange counts a request of which the candidate rules say the contrary of those in
+// force. It reports whether that is worth a line in the log, as Denied does.
+func (rs *Ruleset) ShadowChange(k Kind, liveAllowed bool, origin string) (worthALine bool) {
+	live := outcome(liveAllowed)
+	rs.changes[k][live].Add(1)
+	return rs.store.changes.add(time.Now(), sketchKey{rs.name, OriginLabel(origin), outcomes[live]})
+}
+
+var outcomes = [2]string{"denied", "allowed"}
+
+func outcome(allowed bool) int {
+	if allowed {
+		return 1
+	}
+	return 0
+}
 
 // UpstreamHeadersRemoved counts a response that lost Access-Control headers of the
 // origin server's own.
 func (rs *Ruleset) UpstreamHeadersRemoved() { rs.removed.Add(1) }
+
+// CacheUnsafe counts a cacheable response for one origin without Vary: Origin. It reports
+// whether it is the rule set's first.
+func (rs *Ruleset) CacheUnsafe() (first bool) { return rs.cacheUnsafe.Add(1) == 1 }

@@ -1,8 +1,9 @@
 package rulesource
 
 import (
-	"bytes"
+	"crypto/sha256"
 	"sync/atomic"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -11,41 +12,66 @@ import (
 )
 
 // Document is one rules document: it parses, checks and publishes what Load gives it,
-// and keeps the last good rules in force while that is bad. Rules may be called from any
-// goroutine, the other methods from one.
+// and keeps the last good rules in force while that is bad. Load, Failed and Close are
+// for one goroutine at a time; the other methods may be called from any.
 type Document struct {
 	name    string
+	file    string
 	parsing corsrules.Options
-	log     *zap.Logger
-	metrics *metrics.Ruleset
-	current atomic.Pointer[Rules]
+	opts    *Options
+	metrics *metrics.Ruleset // from the first publication on, if it has its own
 
-	good    []byte // the content in force
-	trouble string // the error that was last logged; empty while all is well
+	// Of buckets' documents only.
+	numbered bool   // rules are named by their numbers: tenants chose the IDs
+	other    *Rules // whose counts serve when there are too many buckets
+
+	current atomic.Pointer[Rules]
+	status  atomic.Pointer[Status]
+	sum     [sha256.Size]byte // of the content in force
 }
 
-// NewDocument returns a document without rules yet. Its name is the ruleset label; file
-// is what faults call it; maxRules is as in corsrules.Options.
-func NewDocument(name, file string, maxRules int, opts Options) *Document {
+// Status is what became of a document's content.
+type Status struct {
+	// Loaded is when the rules in force were loaded.
+	Loaded time.Time
+
+	// Err is why newer content could not be; nil while all is well.
+	Err error
+}
+
+// NewDocument returns a document without rules yet. Its name is the ruleset label, unless
+// opts has one; file is what faults call it; maxRules is as in corsrules.Options.
+func NewDocument(name, file string, maxRules int, opts *Options) *Document {
 	if opts.Name != "" {
 		name = opts.Name
 	}
 	return &Document{
 		name:    name,
+		file:    file,
 		parsing: corsrules.Options{File: file, MaxRules: maxRules, Credentials: opts.AllowCredentials},
-		log:     opts.Logger.With(zap.String("ruleset", name)),
+		opts:    opts,
 	}
 }
 
 // Rules returns the rules in force; nil before the first Load that succeeded.
 func (d *Document) Rules() *Rules { return d.current.Load() }
 
+// Status returns what became of the content; the zero Status before the first Load that
+// succeeded.
+func (d *Document) Status() Status {
+	if s := d.status.Load(); s != nil {
+		return *s
+	}
+	return Status{}
+}
+
 // Load puts content in force if it is good. A change of state is logged once.
 func (d *Document) Load(content []byte) error {
-	if d.Rules() != nil && bytes.Equal(content, d.good) {
-		if d.trouble != "" {
-			d.log.Info("CORS rules are good again, and are those in force")
+	sum := sha256.Sum256(content)
+	if d.Rules() != nil && sum == d.sum {
+		if d.Status().Err != nil {
 			d.publish(d.Rules().Ruleset)
+			d.log().Info("CORS rules are good again, and are those in force")
 		}
 		return nil
 	}
@@ -54,28 +80,59 @@ func (d *Document) Load(content []byte) error {
 		d.Failed(err)
 		return err
 	}
-	d.good = bytes.Clone(content)
+	d.sum = sum
+	if d.numbered {
+		for i := range cfg.Rules {
+			cfg.Rules[i].ID = ""
+		}
+	}
 	d.publish(corsrules.Compile(cfg))
-	d.log.Info("CORS rules in force", zap.Int("rules", d.Rules().Len()))
+	d.log().Info("CORS rules in force", zap.Int("rules", d.Rules().Len()))
 	return nil
 }
 
+// denyAll puts rules in force that match nothing, for lack of any good ones.
+func (d *Document) denyAll(err error) {
+	d.publish(corsrules.Compile(new(corsrules.Configuration)))
+	d.Failed(err)
+}
+
 func (d *Document) publish(rs *corsrules.Ruleset) {
-	if d.metrics == nil {
-		d.metrics = Metrics.Open(d.name)
+	rules := &Rules{Ruleset: rs, Name: d.name}
+	if d.openMetrics(); d.metrics != nil {
+		rules.Metrics, rules.hits = d.metrics, d.metrics.Loaded(rs.RuleNames())
+	} else if d.other != nil {
+		rules.Metrics, rules.hits = d.other.Metrics, d.other.hits
 	}
-	d.trouble = ""
-	d.current.Store(&Rules{Ruleset: rs, Metrics: d.metrics, hits: d.metrics.Loaded(rs.RuleNames())})
+	d.current.Store(rules)
+	d.status.Store(&Status{Loaded: time.Now()})
+}
+
+func (d *Document) openMetrics() {
+	switch {
+	case d.metrics != nil || d.opts.Metrics == nil:
+	case d.other != nil:
+		d.metrics = Metrics.OpenBucket(d.name, *d.opts.Metrics)
+	default:
+		d.metrics = Metrics.Open(d.name, *d.opts.Metrics)
+	}
 }
 
 // Failed records that there is no good content to load. Rules in force stay so.
 func (d *Document) Failed(err error) {
-	if d.Rules() == nil || d.trouble == err.Error() {
+	status := d.Status()
+	if d.Rules() == nil || status.Err != nil && status.Err.Error() == err.Error() {
 		return
 	}
-	d.trouble = err.Error()
-	d.metrics.Failed()
-	d.log.Error("CORS rules cannot be loaded; the last good ones stay in force", zap.Error(err))
+	d.status.Store(&Status{Loaded: status.Loaded, Err: err})
+	if d.metrics != nil {
+		d.metrics.Failed()
+	}
+	d.log().Error("CORS rules cannot be loaded; the last good ones stay in force", zap.Error(err))
+}
+
+func (d *Document) log() *zap.Logger {
+	return d.opts.Logger.With(zap.String("ruleset", d.name), zap.String("document", d.file))
 }
 
 // Close ends the document's metrics.

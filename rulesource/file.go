@@ -70,7 +70,7 @@ func (s *File) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 }
 
 // Open implements Source.
-func (s *File) Open(ctx caddy.Context, opts Options) error {
+func (s *File) Open(ctx caddy.Context, opts *Options) error {
 	if err := checkMaxRules(s.MaxRules); err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ func readDocument(path string) ([]byte, error) {
 }
 
 // Rules implements Source.
-func (s *File) Rules() *Rules { return s.document.Rules() }
+func (s *File) Rules(context.Context, string) (*Rules, error) { return s.document.Rules(), nil }
 
 // Cleanup implements caddy.CleanerUpper.
 func (s *File) Cleanup() error {

@@ -1,6 +1,7 @@
 package rulesource
 
 import (
+	"context"
 	"errors"
 
 	"github.com/caddyserver/caddy/v2"
@@ -46,7 +47,7 @@ func (s *Inline) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 }
 
 // Open implements Source.
-func (s *Inline) Open(_ caddy.Context, opts Options) error {
+func (s *Inline) Open(_ caddy.Context, opts *Options) error {
 	if s.XML == "" {
 		return errors.New("inline rules: no document; put the CORSConfiguration XML into xml")
 	}
@@ -58,7 +59,7 @@ func (s *Inline) Open(_ caddy.Context, opts Options) error {
 }
 
 // Rules implements Source.
-func (s *Inline) Rules() *Rules { return s.document.Rules() }
+func (s *Inline) Rules(context.Context, string) (*Rules, error) { return s.document.Rules(), nil }
 
 // Cleanup implements caddy.CleanerUpper.
 func (s *Inline) Cleanup() error {

@@ -4,6 +4,8 @@
 package rulesource
 
 import (
+	"context"
+
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
@@ -19,14 +21,23 @@ const Namespace = "http.oss_cors.rules"
 type Source interface {
 	// Open loads the rules and keeps them current until ctx is done. It is called
 	// once, after Provision; an error stops the configuration from being loaded.
-	Open(ctx caddy.Context, opts Options) error
+	Open(ctx caddy.Context, opts *Options) error
 
-	// Rules returns the rules in force. It is called for each request, from any
-	// goroutine, and never returns nil.
-	Rules() *Rules
+	// Rules returns the rules in force for a bucket, which a source of one document
+	// need not look at; it is empty where the request names none. It is called for
+	// each request, from any goroutine, and never returns nil. An error means that the
+	// rules could not be reached and none are known; the Rules then only count.
+	Rules(ctx context.Context, bucket string) (*Rules, error)
 }
 
-// Options are what the handler tells its source.
+// PerBucket is a Source that has rules for each of many buckets, and so needs to be told
+// which one a request is for.
+type PerBucket interface {
+	Source
+	PerBucket()
+}
+
+// Options are what the handler tells its source. They do not change.
 type Options struct {
 	// Name is the ruleset label that the user chose; empty: the source's own.
 	Name string
@@ -37,24 +48,34 @@ type Options struct {
 
 	// Logger is for what becomes of the rules.
 	Logger *zap.Logger
+
+	// Metrics are what is shown of the rules. nil: nothing, as for a shadow's.
+	Metrics *metrics.Options
 }
 
 // Rules are rules in force and their counters; immutable.
 type Rules struct {
-	*corsrules.Ruleset
+	*corsrules.Ruleset // nil: CORS is not enabled
+
+	// Name is the ruleset label.
+	Name string
+
+	// Metrics is nil where Options.Metrics was.
 	Metrics *metrics.Ruleset
 
 	hits []*metrics.Rule
 }
 
-// Count counts a decision by these rules.
-func (r *Rules) Count(kind metrics.Kind, d corsrules.Decision) {
+// Count counts a decision by these rules on a request from origin. It reports whether it
+// is a denial that is worth a line in the log.
+func (r *Rules) Count(kind metrics.Kind, d corsrules.Decision, origin string) (worthALine bool) {
 	switch d.Outcome {
 	case corsrules.Allowed:
 		r.hits[d.Rule.Number()-1].Hit(kind)
 	case corsrules.Denied:
-		r.Metrics.Denied(kind, d.Reason.String())
+		return r.Metrics.Denied(kind, d.Reason.String(), origin)
 	}
+	return false
 }
 
 // Metrics is the process's store of counts: they go on over configuration reloads.

@@ -1,0 +1,99 @@
+package osscors
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// Bucket says which bucket a request is for. One of its fields is set.
+type Bucket struct {
+	// Path takes the first segment of the path: /bucket/key.
+	Path bool `json:"path,omitempty"`
+
+	// Host takes what stands before one of these domains in the request's Host:
+	// bucket.domain/key; and where Host is the domain itself, the first segment of
+	// the path, as stores do.
+	Host []string `json:"host,omitempty"`
+
+	// Name is the bucket's name; it may have placeholders. The whole path is the key.
+	Name string `json:"name,omitempty"`
+}
+
+func (b *Bucket) validate() error {
+	set := 0
+	for _, one := range []bool{b.Path, len(b.Host) > 0, b.Name != ""} {
+		if one {
+			set++
+		}
+	}
+	if set != 1 {
+		return errors.New("bucket is one of path, host and name")
+	}
+	if slices.Contains(b.Host, "") {
+		return errors.New("bucket host: a domain is empty")
+	}
+	return nil
+}
+
+// of returns the bucket that r is for and the rest of the path, the object's key. A name
+// that OSS would not allow, or a path with a "." or ".." segment, names no bucket: "".
+func (b *Bucket) of(r *http.Request) (bucket, key string) {
+	path := strings.TrimPrefix(r.URL.EscapedPath(), "/")
+	switch {
+	case b.Path:
+		bucket, key, _ = strings.Cut(path, "/")
+	case b.Name != "":
+		repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+		bucket, key = repl.ReplaceAll(b.Name, ""), path
+	default:
+		bucket, key = b.ofHost(r.Host, path)
+	}
+	if !isBucketName(bucket) || hasDotSegment(r.URL.Path) {
+		return "", key
+	}
+	return bucket, key
+}
+
+func (b *Bucket) ofHost(host, path string) (bucket, key string) {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.ToLower(host)
+	for _, domain := range b.Host {
+		domain = strings.ToLower(domain)
+		if host == domain {
+			bucket, key, _ = strings.Cut(path, "/")
+			return bucket, key
+		}
+		if bucket, ok := strings.CutSuffix(host, "."+domain); ok {
+			return bucket, path
+		}
+	}
+	return "", path
+}
+
+// isBucketName reports whether OSS allows the name: 3 to 63 of a-z, 0-9 and -, with no -
+// at the ends.
+func isBucketName(name string) bool {
+	for i := range len(name) {
+		c := name[i]
+		if (c < 'a' || 'z' < c) && (c < '0' || '9' < c) && c != '-' {
+			return false
+		}
+	}
+	return 3 <= len(name) && len(name) <= 63 && name[0] != '-' && name[len(name)-1] != '-'
+}
+
+func hasDotSegment(path string) bool {
+	for segment := range strings.SplitSeq(path, "/") {
+		if segment == "." || segment == ".." {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,175 @@
+package metrics
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+func everything(string) bool { return true }
+
+func count(counts []originCount, origin string) uint64 {
+	for _, c := range counts {
+		if c.origin == origin {
+			return c.count
+		}
+	}
+	return 0
+}
+
+func TestSketch_aLoneOriginShowsAndIsGoneAfterAnHour(t *testing.T) {
+	s, start := new(sketch), time.Now()
+	s.add(start, sketchKey{"a", "https://typo.example", "origin"})
+	if n := count(s.top(start, 100, everything), "https://typo.example"); n != 1 {
+		t.Errorf("at the next scrape: %d", n)
+	}
+	if n := count(s.top(start.Add(40*time.Minute), 100, everything), "https://typo.example"); n != 1 {
+		t.Errorf("after 40 minutes: %d", n)
+	}
+	if n := count(s.top(start.Add(61*time.Minute), 100, everything), "https://typo.example"); n != 0 {
+		t.Errorf("after 61 minutes: %d", n)
+	}
+}
+
+func TestSketch_aFloodHidesNothing(t *testing.T) {
+	s, now := new(sketch), time.Now()
+	random := rand.New(rand.NewPCG(1, 2))
+	const flood = 1_000_000
+	for i := range flood {
+		s.add(now, sketchKey{"a", fmt.Sprintf("https://%x.example", random.Uint64()), "origin"})
+		if i%100 == 0 {
+			s.add(now, sketchKey{"a", "https://persistent.example", "origin"})
+		}
+	}
+	top := s.top(now, 100, everything)
+	if n := count(top, "https://persistent.example"); n < flood/100*8/10 || n > flood/100 {
+		t.Errorf("the persistent origin: %d of %d", n, flood/100)
+	}
+	if len(top) > 20 {
+		t.Errorf("%d origins of the flood show by name", len(top)-1)
+	}
+	if n := len(s.current.entries) + len(s.previous.entries); n > 2*sketchEntries {
+		t.Errorf("%d entries are kept", n)
+	}
+}
+
+func TestSketch_countsAreLowerBounds(t *testing.T) {
+	s, now := new(sketch), time.Now()
+	truth := map[string]uint64{}
+	random := rand.New(rand.NewPCG(3, 4))
+	for range 200_000 {
+		origin := fmt.Sprint(int(random.ExpFloat64() * 500))
+		truth[origin]++
+		s.add(now, sketchKey{"a", origin, "origin"})
+	}
+	for _, c := range s.top(now, sketchEntries, everything) {
+		if c.count > truth[c.origin] {
+			t.Errorf("origin %s: %d of %d", c.origin, c.count, truth[c.origin])
+		}
+	}
+	g := s.current
+	for _, e := range g.heap {
+		if parent := g.heap[max(0, (e.place-1)/2)]; parent.count > e.count || g.heap[e.place] != e || g.entries[e.key] != e {
+			t.Fatalf("no heap at %d", e.place)
+		}
+	}
+}
+
+func TestSketch_linesAreThinned(t *testing.T) {
+	s, now := new(sketch), time.Now()
+	lines := 0
+	for range 1000 {
+		if s.add(now, sketchKey{"a", "https://x.example", "origin"}) {
+			lines++
+		}
+	}
+	if lines != 4 { // the 1st, 10th, 100th and 1000th
+		t.Errorf("%d lines", lines)
+	}
+	if !s.add(now, sketchKey{"a", "https://x.example", "method"}) {
+		t.Error("another reason has a line of its own")
+	}
+	for i := range 100_000 {
+		if s.add(now, sketchKey{"a", fmt.Sprintf("https://%d.example", i), "origin"}) {
+			lines++
+		}
+	}
+	if lines > 4+sketchEntries {
+		t.Errorf("%d lines in a flood", lines)
+	}
+}
+
+func TestSketch_onlyTheMostAndTheShown(t *testing.T) {
+	s, now := new(sketch), time.Now()
+	for i := range 50 {
+		for range i + 1 {
+			s.add(now, sketchKey{"a", fmt.Sprint(i), "origin"})
+			s.add(now, sketchKey{"hidden", fmt.Sprint(i), "origin"})
+		}
+	}
+	top := s.top(now, 3, func(ruleset string) bool { return ruleset == "a" })
+	if fmt.Sprint(top) != "[{a 49 50} {a 48 49} {a 47 48}]" {
+		t.Error(top)
+	}
+}
+
+func TestDeniedOriginsFollowTheOpenRulesets(t *testing.T) {
+	s := newTestStore()
+	named, unnamed := s.Open("named", Options{DeniedOrigins: 2}), s.Open("unnamed", Options{})
+	for _, origin := range []string{"https://x.example", "https://y.example", "https://y.example", "https://z.example", "https://z.example", ""} {
+		named.Denied(Preflight, "origin", origin)
+		unnamed.Denied(Preflight, "origin", origin)
+	}
+	expect(t, s, `https://y.example named 2
+https://z.example named 2`, "denied_origin_requests")
+	named.Close()
+	expect(t, s, "", "denied_origin_requests")
+}
+
+func TestOriginLabelsAreFitToShow(t *testing.T) {
+	s := newTestStore()
+	rs := s.Open("a", Options{DeniedOrigins: 5})
+	rs.Denied(Preflight, "origin", "https://"+strings.Repeat("x", 10_000))
+	rs.Denied(Preflight, "origin", "\xff\xfe")
+	expect(t, s, "https://"+strings.Repeat("x", maxOriginLabel-len("https://"))+"… a 1\n\uFFFD a 1", "denied_origin_requests")
+}
+
+func TestDenyingWhileScraping(t *testing.T) {
+	s := newTestStore()
+	rs := s.Open("a", Options{DeniedOrigins: 10})
+	var wg sync.WaitGroup
+	for i := range 4 {
+		wg.Go(func() {
+			for range 5000 {
+				rs.Denied(Actual, "origin", fmt.Sprintf("https://%d.example", i))
+			}
+		})
+	}
+	wg.Go(func() {
+		for range 200 {
+			s.denials.top(time.Now(), 10, everything)
+		}
+	})
+	wg.Wait()
+	expect(t, s, `https://0.example a 5000
+https://1.example a 5000
+https://2.example a 5000
+https://3.example a 5000`, "denied_origin_requests")
+}
+
+func BenchmarkDeniedInAFlood(b *testing.B) {
+	rs := newTestStore().Open("a", Options{DeniedOrigins: 100})
+	origins := make([]string, 100_000)
+	for i := range origins {
+		origins[i] = fmt.Sprintf("https://%d.example", i)
+	}
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		rs.Denied(Preflight, "origin", origins[i%len(origins)])
+		i++
+	}
+}

@@ -1,0 +1,220 @@
+package osscors
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
+	"github.com/caddy-oss-cors/caddy-oss-cors/metrics"
+)
+
+// observe counts the decision, compares it with the shadow's, and makes it known to
+// Caddy's placeholders and access log.
+func (a *answer) observe() {
+	a.worthALine = a.rules.Count(a.kind, a.decision, a.request.Header.Get("Origin"))
+	if a.handler.shadow != nil {
+		a.compareShadow()
+	}
+	ctx := a.request.Context()
+	if repl, ok := ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		repl.Map(a.placeholder)
+	}
+	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server.Logs != nil {
+		ctx.Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields).Add(zap.Object("oss_cors", a))
+	}
+}
+
+// compareShadow counts and logs what the candidate rules would change. Nothing would
+// where no Access-Control header is needed.
+func (a *answer) compareShadow() {
+	live := a.decision.Outcome
+	candidates, _ := a.handler.shadow.Rules(a.request.Context(), "") // a file is always reachable
+	shadow := judge(candidates.Ruleset, a.kind, a.request)
+	if live == shadow.Outcome || live == corsrules.None || shadow.Outcome == corsrules.None {
+		return
+	}
+	origin := a.request.Header.Get("Origin")
+	if !a.rules.Metrics.ShadowChange(a.kind, live == corsrules.Allowed, origin) {
+		return
+	}
+	a.handler.log.Named("shadow").Info("the candidate CORS rules would change an outcome",
+		zap.String("ruleset", a.rules.Name),
+		zap.Stringer("kind", a.kind),
+		zap.String("origin", metrics.OriginLabel(origin)),
+		zap.String("method", a.method()),
+		zap.Object("live", decisionFields{a.decision}),
+		zap.Object("shadow", decisionFields{shadow}))
+}
+
+// observeResponse looks at a response that is about to be written: by then it has all
+// headers, its request ID among them.
+func (a *answer) observeResponse(h http.Header, status int, removed bool) {
+	if removed {
+		a.rules.Metrics.UpstreamHeadersRemoved()
+	}
+	if a.echoesOrigin() && isCacheable(a.request.Method, status, h) && !listHas(h["Vary"], "Origin") && !listHas(h["Vary"], "*") {
+		a.cacheUnsafe()
+	}
+	if a.worthALine {
+		a.logDenial(givenRequestID(h))
+	}
+}
+
+func (a *answer) cacheUnsafe() {
+	if a.rules.Metrics.CacheUnsafe() {
+		a.handler.log.Warn("a cache may give this response to another origin: it is cacheable, names one allowed origin and has no Vary: Origin; set ResponseVary in the rules, or response_vary",
+			zap.String("ruleset", a.rules.Name),
+			zap.String("uri", short(a.request.RequestURI)),
+			zap.String("rule", a.decision.Rule.Name()))
+	}
+}
+
+// cacheableStatuses are those that caches store without being told more (RFC 9110,
+// section 15.1).
+var cacheableStatuses = []int{200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501}
+
+// isCacheable reports whether a shared or private cache would keep a response, by its
+// Cache-Control.
+func isCacheable(method string, status int, h http.Header) bool {
+	control := h["Cache-Control"]
+	return len(control) > 0 &&
+		(method == http.MethodGet || method == http.MethodHead) &&
+		slices.Contains(cacheableStatuses, status) &&
+		(listHas(control, "max-age") || listHas(control, "s-maxage") || listHas(control, "public")) &&
+		!listHas(control, "no-store") && !listHas(control, "private")
+}
+
+// logDenial writes a line on a denial, with the request ID that the client was given, so
+// that a user's 403 can be found.
+func (a *answer) logDenial(requestID string) {
+	if !a.worthALine {
+		return
+	}
+	a.handler.log.Info("CORS request denied",
+		zap.String("ruleset", a.rules.Name),
+		zap.Stringer("kind", a.kind),
+		zap.String("origin", metrics.OriginLabel(a.request.Header.Get("Origin"))),
+		zap.String("method", a.method()),
+		zap.Inline(decisionFields{a.decision}),
+		zap.String("host", a.request.Host),
+		zap.String("uri", short(a.request.RequestURI)),
+		zap.String("request_id", requestID))
+}
+
+// givenRequestID is the ID that the origin server gave a response, if any.
+func givenRequestID(h http.Header) string {
+	for _, key := range []string{"X-Oss-Request-Id", "X-Amz-Request-Id", "X-Request-Id"} {
+		if id := h.Get(key); id != "" {
+			return short(id)
+		}
+	}
+	return ""
+}
+
+// method is the method that was judged.
+func (a *answer) method() string {
+	if a.kind == metrics.Preflight {
+		return short(a.request.Header.Get("Access-Control-Request-Method"))
+	}
+	return a.request.Method
+}
+
+// decisionFields shows a decision in a log.
+type decisionFields struct{ corsrules.Decision }
+
+// MarshalLogObject implements zapcore.ObjectMarshaler.
+func (d decisionFields) MarshalLogObject(enc zapcore.ObjectEncoder) error {
+	enc.AddString("outcome", d.Outcome.String())
+	if d.Reason != corsrules.NoReason {
+		enc.AddString("reason", d.Reason.String())
+		enc.AddString("value", short(d.Value))
+	}
+	if rule := ruleName(d.Decision); rule != "" {
+		enc.AddString("rule", rule)
+	}
+	return nil
+}
+
+// MarshalLogObject implements zapcore.ObjectMarshaler: the access log's fields.
+func (a *answer) MarshalLogObject(enc zapcore.ObjectEncoder) error {
+	if a.bucket != "" {
+		enc.AddString("bucket", a.bucket)
+	}
+	return decisionFields{a.decision}.MarshalLogObject(enc)
+}
+
+// placeholder gives {http.oss_cors.*} their values.
+func (a *answer) placeholder(key string) (any, bool) {
+	name, ok := strings.CutPrefix(key, "http.oss_cors.")
+	if !ok {
+		return nil, false
+	}
+	switch name {
+	case "outcome":
+		return a.decision.Outcome.String(), true
+	case "rule":
+		return ruleName(a.decision), true
+	case "reason":
+		return a.decision.Reason.String(), true
+	case "bucket":
+		return a.bucket, true
+	}
+	return nil, false
+}
+
+// ruleName names the rule that matched or, on a denial, the nearest; "" if there is none.
+func ruleName(d corsrules.Decision) string {
+	switch {
+	case d.Rule != nil:
+		return d.Rule.Name()
+	case d.Nearest != nil:
+		return d.Nearest.Name()
+	}
+	return ""
+}
+
+// debugValue is the value of X-Oss-Cors-Decision.
+func (a *answer) debugValue() string {
+	d := a.decision
+	value := d.Outcome.String()
+	for _, parameter := range [][2]string{
+		{"reason", d.Reason.String()},
+		{"value", short(d.Value)},
+	} {
+		if parameter[1] != "" {
+			value += "; " + parameter[0] + "=" + asToken(parameter[1])
+		}
+	}
+	switch {
+	case d.Rule != nil:
+		value += "; rule=" + d.Rule.Name()
+	case d.Nearest != nil:
+		value += "; nearest=" + d.Nearest.Name()
+	}
+	return value
+}
+
+// asToken percent-encodes a value that is no token.
+func asToken(value string) string {
+	if corsrules.IsToken(value) {
+		return value
+	}
+	return strings.ReplaceAll(url.QueryEscape(value), "+", "%20")
+}
+
+// maxShown is how much of a request's own text a log line or header shows.
+const maxShown = 300
+
+func short(s string) string {
+	if len(s) <= maxShown {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxShown], "") + "…"
+}

@@ -1,0 +1,15 @@
+package rulesource
+
+import "errors"
+
+// ShadowOf returns a source of candidate rules, to be judged beside those of live: a file,
+// with live's refresh and max_rules. Only a source of one document has a shadow.
+func ShadowOf(live Source, path string) (Source, error) {
+	switch live := live.(type) {
+	case *File:
+		return &File{Path: path, Refresh: live.Refresh, MaxRules: live.MaxRules}, nil
+	case *Inline:
+		return &File{Path: path, MaxRules: live.MaxRules}, nil
+	}
+	return nil, errors.New("shadow stands beside rules file or rules inline only: other sources have many documents")
+}

@@ -1,0 +1,112 @@
+package rulesource
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/certmagic"
+)
+
+func init() {
+	caddy.RegisterModule(new(Storage))
+}
+
+// DefaultPrefix is where Storage keeps its documents.
+const DefaultPrefix = "oss_cors"
+
+// Storage keeps the rules of each bucket in Caddy's configured storage: files by default;
+// Redis, Consul or a database with a storage module, so that a fleet shares its rules. A
+// bucket's document is read when it is first asked for, and again as it is used, so that
+// a change at one proxy is in force at all within refresh. The bucket API writes here.
+type Storage struct {
+	// Prefix is what the keys begin with: a bucket's document is at
+	// <prefix>/<bucket>.xml. Default: "oss_cors".
+	Prefix string `json:"prefix,omitempty"`
+
+	BucketOptions
+
+	buckets
+	storage certmagic.Storage
+}
+
+// CaddyModule returns the Caddy module information.
+func (*Storage) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  Namespace + ".storage",
+		New: func() caddy.Module { return new(Storage) },
+	}
+}
+
+// UnmarshalCaddyfile sets up the source from Caddyfile tokens. Syntax:
+//
+//	storage [<prefix>] {
+//		refresh   <duration>
+//		max_rules <n>
+//	}
+func (s *Storage) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // consume source name
+	if d.NextArg() {
+		s.Prefix = d.Val()
+	}
+	if d.NextArg() {
+		return d.Err("'rules storage' takes one argument at most: the prefix of its keys")
+	}
+	return s.unmarshalOptions(d)
+}
+
+// Open implements Source.
+func (s *Storage) Open(ctx caddy.Context, opts *Options) error {
+	prefix := s.Prefix
+	if prefix == "" {
+		prefix = DefaultPrefix
+	}
+	if !fs.ValidPath(prefix) || prefix == "." {
+		return fmt.Errorf("rules storage: the prefix %q is no path of names divided by single slashes, such as %s", prefix, DefaultPrefix)
+	}
+	s.storage = ctx.Storage()
+	s.file = func(bucket string) string { return path.Join(prefix, bucket+".xml") }
+	s.read = func(ctx context.Context, bucket string) ([]byte, error) { return s.storage.Load(ctx, s.file(bucket)) }
+	s.numbered = true
+	return s.open(ctx, s.BucketOptions, opts)
+}
+
+// Load returns a bucket's document as it is stored now; fs.ErrNotExist: it has none.
+func (s *Storage) Load(ctx context.Context, bucket string) ([]byte, error) {
+	return s.storage.Load(ctx, s.file(bucket))
+}
+
+// Store stores a bucket's document and puts it in force. When it returns nil the document
+// has been stored.
+func (s *Storage) Store(ctx context.Context, bucket string, document []byte) error {
+	if err := s.storage.Store(ctx, s.file(bucket), document); err != nil {
+		return err
+	}
+	_ = s.reload(ctx, bucket) // else in force within refresh, as at every other proxy
+	return nil
+}
+
+// Delete deletes a bucket's document, if there is one.
+func (s *Storage) Delete(ctx context.Context, bucket string) error {
+	if err := s.storage.Delete(ctx, s.file(bucket)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	_ = s.reload(ctx, bucket)
+	return nil
+}
+
+// Cleanup implements caddy.CleanerUpper.
+func (s *Storage) Cleanup() error {
+	s.close()
+	return nil
+}
+
+var (
+	_ Source                = (*Storage)(nil)
+	_ caddy.CleanerUpper    = (*Storage)(nil)
+	_ caddyfile.Unmarshaler = (*Storage)(nil)
+)
