@@ -1,0 +1,138 @@
+// Package ossanswer writes answers as OSS does: the request id and the time taken in
+// the header, and errors as XML documents.
+package ossanswer
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Answer is the answer to one request. Exactly one of Empty, XML and Error writes it.
+type Answer struct {
+	w     http.ResponseWriter
+	host  string
+	id    string
+	start time.Time
+}
+
+// New begins the answer to r. It removes from the header what an earlier handler said
+// about a body that is not sent.
+func New(w http.ResponseWriter, r *http.Request) *Answer {
+	for _, key := range []string{"Content-Type", "Content-Encoding", "Etag", "Last-Modified"} {
+		w.Header().Del(key)
+	}
+	now := time.Now()
+	return &Answer{w: w, host: r.Host, id: requestID(now), start: now}
+}
+
+// RequestID is the id that the client is given, in the header and in an error's
+// document: 24 hexadecimal digits in upper case, the first 8 the Unix seconds.
+func (a *Answer) RequestID() string { return a.id }
+
+func requestID(now time.Time) string {
+	return fmt.Sprintf("%08X%016X", uint32(now.Unix()), rand.Uint64())
+}
+
+// Empty writes an answer without a body.
+func (a *Answer) Empty(status int) {
+	if status != http.StatusNoContent {
+		a.w.Header().Set("Content-Length", "0")
+	}
+	a.writeHeader(status)
+}
+
+// XML writes a document.
+func (a *Answer) XML(status int, doc string) error {
+	header := a.w.Header()
+	header.Set("Content-Type", "application/xml")
+	header.Set("Content-Length", strconv.Itoa(len(doc)))
+	a.writeHeader(status)
+	_, err := io.WriteString(a.w, doc)
+	return err
+}
+
+// Error writes an error's document.
+func (a *Answer) Error(e Error) error {
+	if e.EC != "" {
+		a.w.Header().Set("X-Oss-Ec", e.EC)
+	}
+	return a.XML(e.Status, e.document(a.id, a.host))
+}
+
+func (a *Answer) writeHeader(status int) {
+	header := a.w.Header()
+	header.Set("X-Oss-Request-Id", a.id)
+	header.Set("X-Oss-Server-Time", strconv.FormatInt(time.Since(a.start).Milliseconds(), 10))
+	a.w.WriteHeader(status)
+}
+
+// Error is an error answer of OSS's.
+type Error struct {
+	// Status is the HTTP status.
+	Status int
+
+	// Code is what clients act on, and Message what people read.
+	Code, Message string
+
+	// EC helps a person search. Empty: none is known, and none is sent.
+	EC string
+
+	// Details are elements that this error alone has.
+	Details []Detail
+}
+
+// Detail is an element of an error's document.
+type Detail struct{ Element, Text string }
+
+// With returns e with one more detail.
+func (e Error) With(element, text string) Error {
+	e.Details = append(e.Details[:len(e.Details):len(e.Details)], Detail{element, text})
+	return e
+}
+
+// Error returns "Code: Message". Details are for the client that sent what they quote.
+func (e Error) Error() string { return e.Code + ": " + e.Message }
+
+// document returns the body: the common elements, the details, and where to read more.
+func (e Error) document(requestID, host string) string {
+	var b strings.Builder
+	element := func(name, text string) {
+		fmt.Fprintf(&b, "  <%s>%s</%[1]s>\n", name, escape(text))
+	}
+	b.WriteString("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>\n")
+	element("Code", e.Code)
+	element("Message", e.Message)
+	element("RequestId", requestID)
+	element("HostId", host)
+	for _, d := range e.Details {
+		element(d.Element, d.Text)
+	}
+	if e.EC != "" {
+		element("EC", e.EC)
+		element("RecommendDoc", "https://api.aliyun.com/troubleshoot?q="+e.EC)
+	}
+	b.WriteString("</Error>\n")
+	return b.String()
+}
+
+// escape returns s as the text of an XML element: what needs escaping is escaped and no
+// more, and what XML 1.0 cannot hold (section 2.2) is U+FFFD.
+func escape(s string) string {
+	return xmlText.Replace(strings.Map(xmlRune, s))
+}
+
+var xmlText = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "\r", "&#13;")
+
+func xmlRune(r rune) rune {
+	const replacement = '\uFFFD'
+	switch {
+	case r < 0x20 && r != '\t' && r != '\n' && r != '\r', r == 0xFFFE, r == 0xFFFF:
+		return replacement
+	}
+	return r
+}
