@@ -1,0 +1,251 @@
+package bucketapi
+
+import (
+	"context"
+	"crypto/md5"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
+	"github.com/caddy-oss-cors/caddy-oss-cors/ossanswer"
+)
+
+// Store keeps one document for each bucket. Its methods may be called from any goroutine,
+// with names that OSS allows, and heed their contexts.
+type Store interface {
+	// Load returns a bucket's document; fs.ErrNotExist if there is none.
+	Load(ctx context.Context, bucket string) ([]byte, error)
+
+	// Store replaces a bucket's document, whole or not at all, and returns nil only
+	// when it is sure to last.
+	Store(ctx context.Context, bucket string, doc []byte) error
+
+	// Delete removes a bucket's document. That there is none is no error, nor is
+	// fs.ErrNotExist.
+	Delete(ctx context.Context, bucket string) error
+}
+
+// storeTimeout is how long the store may take: less than the 30 seconds that OSS's
+// clients wait for an answer.
+const storeTimeout = 10 * time.Second
+
+// API answers the requests for which IsRequest holds.
+type API struct {
+	keys     map[string]Key
+	store    Store
+	maxRules int
+	now      func() time.Time
+}
+
+// New returns the API over a store. Only requests that are signed with one of the keys are
+// served. maxRules is as in corsrules.Options. The error, if any, names everything that is
+// wrong with the keys, and has no secret in it.
+func New(keys []Key, store Store, maxRules int) (*API, error) {
+	a := &API{keys: make(map[string]Key, len(keys)), store: store, maxRules: maxRules, now: time.Now}
+	var errs []error
+	if len(keys) == 0 {
+		errs = append(errs, errors.New("no access key: without one, no request can be signed"))
+	}
+	for _, key := range keys {
+		errs = append(errs, key.check())
+		if _, twice := a.keys[key.ID]; twice {
+			errs = append(errs, fmt.Errorf("access key %q: there is another one with this ID", key.ID))
+		}
+		key.Buckets = slices.Clone(key.Buckets)
+		a.keys[key.ID] = key
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// Result is what became of a request, for the log. It has no secrets.
+type Result struct {
+	// Operation is PutBucketCors, GetBucketCors or DeleteBucketCors.
+	Operation string
+
+	// Bucket is the bucket's name, as Serve was given it.
+	Bucket string
+
+	// KeyID is the ID of the key that signed the request; empty if none did.
+	KeyID string
+
+	// Status is what was answered, and RequestID what the client was told to ask
+	// about.
+	Status    int
+	RequestID string
+
+	// Err is why the request was refused or failed; nil if it did neither. It can
+	// tell more than the client was told: the faults of the rules (in it is a
+	// corsrules.Faults), or what the store said.
+	Err error
+}
+
+// Serve answers r, for which IsRequest holds, on a bucket. The bucket's name is one that
+// OSS allows, or empty: then r names none, and is refused.
+//
+// Signature and scope are checked before the body is read. After an answer of 4xx nothing
+// has changed; after one of 5xx the rules from before or those in the request are stored,
+// whole; 200 to PutBucketCors is given only when the store has said that it has them.
+func (a *API) Serve(w http.ResponseWriter, r *http.Request, bucket string) Result {
+	answer := ossanswer.New(w, r)
+	result := Result{Operation: operations[r.Method], Bucket: bucket, RequestID: answer.RequestID()}
+	var doc string
+	result.KeyID, doc, result.Err = a.do(r, bucket)
+	if result.Err != nil {
+		e := errorAnswer(result.Err)
+		result.Status = e.Status
+		_ = answer.Error(e) // the client is gone
+		return result
+	}
+	switch r.Method {
+	case http.MethodGet:
+		result.Status = http.StatusOK
+		_ = answer.XML(http.StatusOK, doc)
+	case http.MethodDelete:
+		result.Status = http.StatusNoContent
+		answer.Empty(http.StatusNoContent)
+	default:
+		result.Status = http.StatusOK
+		answer.Empty(http.StatusOK)
+	}
+	return result
+}
+
+// do does what r asks for. The document is GetBucketCors's.
+func (a *API) do(r *http.Request, bucket string) (keyID, doc string, err error) {
+	if bucket == "" {
+		return "", "", errInvalidBucketName
+	}
+	if keyID, err = a.authenticate(r, bucket); err != nil {
+		return keyID, "", err
+	}
+	switch r.Method {
+	case http.MethodGet:
+		doc, err = a.get(r.Context(), bucket)
+	case http.MethodDelete:
+		err = a.delete(r.Context(), bucket)
+	default:
+		err = a.put(r, bucket)
+	}
+	return keyID, doc, err
+}
+
+// put stores the document as it came: what Marshal makes of it can be longer than a
+// document may be, and who looks into the store finds what was written, comments included.
+func (a *API) put(r *http.Request, bucket string) error {
+	doc, err := readBody(r)
+	if err != nil {
+		return err
+	}
+	if _, err := a.parse(doc, bucket); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), storeTimeout)
+	defer cancel()
+	return storeError(a.store.Store(ctx, bucket, doc))
+}
+
+// maxFaults is how many faults of a document are told to the log. A short document can
+// have thousands.
+const maxFaults = 10
+
+func (a *API) parse(doc []byte, bucket string) (*corsrules.Configuration, error) {
+	cfg, err := corsrules.Parse(doc, corsrules.Options{File: bucket, MaxRules: a.maxRules})
+	var faults corsrules.Faults
+	if errors.As(err, &faults) && len(faults) > maxFaults {
+		return nil, fmt.Errorf("%w\nand %d more", faults[:maxFaults], len(faults)-maxFaults)
+	}
+	return cfg, err
+}
+
+// readBody returns r's body, checked against its Content-MD5 if it has one. Of a body that
+// is too long, it returns no more than shows that.
+func readBody(r *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, corsrules.MaxDocumentBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("%w %w", errIncompleteBody, err)
+	}
+	sent := r.Header.Get("Content-Md5")
+	if sent == "" || len(body) > corsrules.MaxDocumentBytes {
+		return body, nil
+	}
+	if sum := md5.Sum(body); base64.StdEncoding.EncodeToString(sum[:]) != sent {
+		return nil, errInvalidDigest.With("Content-MD5", sent)
+	}
+	return body, nil
+}
+
+func (a *API) get(ctx context.Context, bucket string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	doc, err := a.store.Load(ctx, bucket)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", errNoConfiguration
+	}
+	if err != nil {
+		return "", storeError(err)
+	}
+	cfg, err := a.parse(doc, bucket)
+	if err != nil {
+		return "", fmt.Errorf("%w %w", errDamaged, err)
+	}
+	return string(cfg.Marshal()), nil
+}
+
+func (a *API) delete(ctx context.Context, bucket string) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	err := a.store.Delete(ctx, bucket)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return storeError(err)
+}
+
+// storeError adds to an error of the store's what the client is told.
+func storeError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%w %w", errStoreTimeout, err)
+	}
+	return fmt.Errorf("%w %w", errStore, err)
+}
+
+// errorAnswer returns what the client is told of an error. Of several faults that is the
+// first.
+func errorAnswer(err error) ossanswer.Error {
+	var e ossanswer.Error
+	if errors.As(err, &e) {
+		return e
+	}
+	var faults corsrules.Faults
+	if errors.As(err, &faults) {
+		return faultAnswer(faults[0])
+	}
+	return errStore // not reached: all errors of this package are of these types
+}
+
+// faultAnswer returns OSS's answer to a fault of the rules. Its own words for malformed
+// XML and too many rules are fixed; for the others they are not known.
+func faultAnswer(f *corsrules.Fault) ossanswer.Error {
+	e := ossanswer.Error{Status: http.StatusBadRequest, Code: f.Code, Message: f.Message, EC: f.EC}
+	switch f.Code {
+	case corsrules.CodeMalformedXML:
+		e.Message = "The XML you provided was not well-formed or did not validate against our published schema."
+	case corsrules.CodeBeyondLimit:
+		e.Message = "The CORS Rules num is beyond limit."
+	case corsrules.CodeInvalidArgument:
+		e = e.With("ArgumentName", f.ArgumentName).With("ArgumentValue", f.ArgumentValue)
+	}
+	return e
+}
