@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
+	"github.com/caddy-oss-cors/caddy-oss-cors/bucketapi"
 	"github.com/caddy-oss-cors/caddy-oss-cors/rulesource"
 )
 
@@ -26,6 +27,9 @@ func init() {
 //	oss_cors [<matcher>] [<file>] {
 //		rules <source> …
 //		bucket path | host <domain…> | name <name>
+//		bucket_api {
+//			access_key <id> <secret> <bucket…>
+//		}
 //		response_vary
 //		allow_credentials
 //		name <label>
@@ -115,6 +119,8 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 		return h.unmarshalRules(d)
 	case "bucket":
 		return h.unmarshalBucket(d)
+	case "bucket_api":
+		return h.unmarshalBucketAPI(d)
 	case "response_vary":
 		return flag(d, &h.ResponseVary)
 	case "allow_credentials":
@@ -134,7 +140,7 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 	case "debug_header":
 		return flag(d, &h.DebugHeader)
 	}
-	return d.Errf("unrecognized subdirective '%s': oss_cors takes rules, bucket, response_vary, allow_credentials, name, shadow, denied_origins and debug_header", option)
+	return d.Errf("unrecognized subdirective '%s': oss_cors takes rules, bucket, bucket_api, response_vary, allow_credentials, name, shadow, denied_origins and debug_header", option)
 }
 
 func (h *Handler) unmarshalRules(d *caddyfile.Dispenser) error {
@@ -164,6 +170,24 @@ func (h *Handler) unmarshalBucket(d *caddyfile.Dispenser) error {
 		h.Bucket = &Bucket{Name: args[1]}
 	default:
 		return d.Err("bucket is one of: bucket path, bucket host <domain…>, bucket name <name>")
+	}
+	return nil
+}
+
+func (h *Handler) unmarshalBucketAPI(d *caddyfile.Dispenser) error {
+	if d.NextArg() {
+		return d.Err("bucket_api takes a block with access_key <id> <secret> <bucket…>")
+	}
+	h.BucketAPI = new(BucketAPI)
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if d.Val() != "access_key" {
+			return d.Errf("unrecognized subdirective '%s': bucket_api takes access_key", d.Val())
+		}
+		args := d.RemainingArgs()
+		if len(args) < 3 {
+			return d.Err("access_key takes an ID, a secret, and one or more buckets (* for all): access_key <id> <secret> <bucket…>")
+		}
+		h.BucketAPI.AccessKeys = append(h.BucketAPI.AccessKeys, bucketapi.Key{ID: args[0], Secret: args[1], Buckets: args[2:]})
 	}
 	return nil
 }

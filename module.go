@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"github.com/caddy-oss-cors/caddy-oss-cors/bucketapi"
 	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
 	"github.com/caddy-oss-cors/caddy-oss-cors/metrics"
 	"github.com/caddy-oss-cors/caddy-oss-cors/rulesource"
@@ -39,6 +40,11 @@ type Handler struct {
 	// Bucket says which bucket a request is for. Required for rules of many buckets;
 	// with rules of one document it only shows in the placeholder. Default: none.
 	Bucket *Bucket `json:"bucket,omitempty"`
+
+	// BucketAPI serves OSS's PutBucketCors, GetBucketCors and DeleteBucketCors. For
+	// the source storage only. Default: none; ?cors is then the origin server's
+	// business.
+	BucketAPI *BucketAPI `json:"bucket_api,omitempty"`
 
 	// ResponseVary adds "Vary: Origin" to every response, as ResponseVary in the
 	// rules does; for rules written by clients that cannot set it. Default: false.
@@ -97,6 +103,11 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	if err := h.open(ctx); err != nil {
 		return fmt.Errorf("oss_cors rules:\n%w", err)
+	}
+	if h.BucketAPI != nil {
+		if err := h.BucketAPI.provision(h.source, h.log); err != nil {
+			return fmt.Errorf("oss_cors bucket_api:\n%w", err)
+		}
 	}
 	return registerMetrics(ctx.GetMetricsRegistry())
 }
@@ -157,6 +168,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	a.observe() // before next, which may panic
 	if a.kind == metrics.Preflight {
 		return a.answerPreflight(w)
+	}
+	if h.BucketAPI != nil && bucketapi.IsRequest(r, a.key) {
+		next = h.BucketAPI.handler(a.bucket)
 	}
 	return a.decorate(w, r, next)
 }

@@ -1,0 +1,67 @@
+package osscors
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/bucketapi"
+	"github.com/caddy-oss-cors/caddy-oss-cors/rulesource"
+)
+
+// BucketAPI serves OSS's API of a bucket's CORS rules, so that ossutil and the OSS SDKs
+// manage them: requests with ?cors on a bucket, signed with one of the access keys.
+type BucketAPI struct {
+	// AccessKeys are who may use the API, and on which buckets. Global placeholders
+	// such as {env.*} and {file.*} work in ID and Secret. At least one is required.
+	AccessKeys []bucketapi.Key `json:"access_keys,omitempty"`
+
+	api *bucketapi.API
+	log *zap.Logger
+}
+
+func (b *BucketAPI) provision(source rulesource.Source, log *zap.Logger) error {
+	storage, ok := source.(*rulesource.Storage)
+	if !ok {
+		return errors.New("bucket_api needs a source that can be written: rules storage")
+	}
+	repl := caddy.NewReplacer()
+	keys := make([]bucketapi.Key, len(b.AccessKeys))
+	for i, key := range b.AccessKeys {
+		var errs [2]error
+		key.ID, errs[0] = repl.ReplaceOrErr(key.ID, true, true)
+		key.Secret, errs[1] = repl.ReplaceOrErr(key.Secret, true, true)
+		if err := errors.Join(errs[:]...); err != nil {
+			return fmt.Errorf("access_key number %d: %w", i+1, err)
+		}
+		keys[i] = key
+	}
+	var err error
+	b.api, err = bucketapi.New(keys, storage, storage.MaxRules)
+	b.log = log.Named("bucket_api")
+	return err
+}
+
+// handler serves one request on a bucket, which is empty where the request names none
+// that OSS would allow.
+func (b *BucketAPI) handler(bucket string) caddyhttp.Handler {
+	return caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		result := b.api.Serve(w, r, bucket)
+		log := b.log.Info
+		if result.Status >= http.StatusInternalServerError {
+			log = b.log.Error
+		}
+		log("bucket API request",
+			zap.String("operation", result.Operation),
+			zap.String("bucket", result.Bucket),
+			zap.String("access_key", result.KeyID),
+			zap.Int("status", result.Status),
+			zap.String("request_id", result.RequestID),
+			zap.Error(result.Err))
+		return nil
+	})
+}
