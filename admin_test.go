@@ -1,0 +1,307 @@
+package osscors
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
+	"github.com/caddy-oss-cors/caddy-oss-cors/metrics"
+	"github.com/caddy-oss-cors/caddy-oss-cors/rulesource"
+)
+
+// serving has the admin API know a handler with this source, until the test ends.
+func serving(t *testing.T, source rulesource.Source, name string) *Handler {
+	t.Helper()
+	ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
+	t.Cleanup(cancel)
+	err := source.Open(ctx, &rulesource.Options{Name: name, Logger: zap.NewNop(), Metrics: &metrics.Options{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &Handler{Name: name, source: source, log: zap.NewNop()}
+	liveHandlers.add(h)
+	t.Cleanup(func() {
+		liveHandlers.remove(h)
+		if cleaner, ok := source.(caddy.CleanerUpper); ok {
+			_ = cleaner.Cleanup()
+		}
+	})
+	return h
+}
+
+const oneRule = `<CORSConfiguration><CORSRule><ID>app</ID><AllowedOrigin>https://app.example.com</AllowedOrigin><AllowedMethod>GET</AllowedMethod><AllowedMethod>PUT</AllowedMethod><AllowedHeader>content-type</AllowedHeader></CORSRule></CORSConfiguration>`
+
+// callAdmin sends a request to the admin API's routes, and answers errors as Caddy does.
+func callAdmin(t *testing.T, method, path, body string) (status int, answer string) {
+	t.Helper()
+	for _, route := range (adminAPI{}).Routes() {
+		if route.Pattern != path {
+			continue
+		}
+		w := httptest.NewRecorder()
+		err := route.Handler.ServeHTTP(w, httptest.NewRequest(method, path, strings.NewReader(body)))
+		var apiErr caddy.APIError
+		switch {
+		case errors.As(err, &apiErr):
+			return apiErr.HTTPStatus, apiErr.Err.Error()
+		case err != nil:
+			t.Fatalf("%v is no APIError", err)
+		case w.Header().Get("Content-Type") != "application/json":
+			t.Errorf("Content-Type: %s", w.Header().Get("Content-Type"))
+		}
+		return w.Code, w.Body.String()
+	}
+	t.Fatalf("no route %s", path)
+	return 0, ""
+}
+
+func rulesets(t *testing.T) []rulesetStatus {
+	t.Helper()
+	status, answer := callAdmin(t, http.MethodGet, "/oss_cors/rulesets", "")
+	var all []rulesetStatus
+	if err := json.Unmarshal([]byte(answer), &all); err != nil || status != http.StatusOK {
+		t.Fatalf("%d %s", status, answer)
+	}
+	return all
+}
+
+func TestAdminRulesets(t *testing.T) {
+	if all := rulesets(t); len(all) != 0 {
+		t.Fatalf("nothing is running, but there is %+v", all)
+	}
+	file := filepath.Join(t.TempDir(), "cors.xml")
+	write(t, file, oneRule)
+	before := time.Now()
+	h := serving(t, &rulesource.File{Path: file, Refresh: caddy.Duration(rulesource.MinRefresh)}, "admin-file")
+	h.ResponseVary = true
+	serving(t, &rulesource.Inline{XML: oneRule}, "admin-inline")
+
+	rules, err := h.source.Rules(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	origin := []string{"https://app.example.com"}
+	rules.Count(metrics.Preflight, rules.Preflight(origin, []string{"PUT"}, nil), origin[0])
+	rules.Count(metrics.Preflight, rules.Preflight(origin, []string{"GET"}, nil), origin[0])
+	rules.Count(metrics.Actual, rules.Actual(origin, "PUT"), origin[0])
+	rules.Count(metrics.Actual, rules.Actual(origin, "DELETE"), origin[0])
+
+	all := rulesets(t)
+	if len(all) != 2 {
+		t.Fatalf("%+v", all)
+	}
+	got := all[0]
+	if got.Loaded == nil || got.Loaded.Before(before) || got.Loaded.After(time.Now()) {
+		t.Errorf("loaded at %v", got.Loaded)
+	}
+	got.Loaded = nil
+	zero := map[string]map[string]uint64{"preflight": {}, "actual": {}}
+	for _, reason := range corsrules.PreflightReasons {
+		zero["preflight"][reason.String()] = 0
+	}
+	for _, reason := range corsrules.ActualReasons {
+		zero["actual"][reason.String()] = 0
+	}
+	denied := map[string]map[string]uint64{"preflight": zero["preflight"], "actual": maps.Clone(zero["actual"])}
+	denied["actual"]["method"] = 1
+	want := rulesetStatus{
+		Name: "admin-file", Source: "file", Document: file, NumberOfRules: 1, ResponseVary: true,
+		Rules:  []ruleStatus{{Name: "app", Hits: map[string]uint64{"preflight": 2, "actual": 1}}},
+		Denied: denied,
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v\nwant %+v", got, want)
+	}
+	if all[1].Name != "admin-inline" || all[1].Source != "inline" || all[1].Document != "inline" || all[1].ResponseVary {
+		t.Errorf("%+v", all[1])
+	}
+
+	// A bad document leaves the last good rules in force, and says why it is bad.
+	write(t, file, "<CORSConfiguration></CORSConfiguration>")
+	eventually(t, func() bool {
+		got := rulesets(t)[0]
+		return strings.Contains(got.LastError, file+":1:1: CORSConfiguration has no CORSRule") && got.NumberOfRules == 1
+	})
+	write(t, file, oneRule)
+	eventually(t, func() bool { return rulesets(t)[0].LastError == "" })
+}
+
+func TestAdminRulesetsOfBuckets(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "bucket-a.xml"), oneRule)
+	write(t, filepath.Join(dir, "bucket-b.xml"), "bad")
+	h := serving(t, &rulesource.Directory{Path: dir}, "")
+	if all := rulesets(t); len(all) != 1 || all[0].Name != metrics.OtherBuckets {
+		t.Errorf("nothing is loaded, but there is %+v", all)
+	}
+	for _, bucket := range []string{"bucket-b", "bucket-a", "unknown"} {
+		if _, err := h.source.Rules(t.Context(), bucket); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all := rulesets(t)
+	if len(all) != 3 || all[0].Name != "bucket-a" || all[0].LastError != "" || all[1].Name != "bucket-b" || all[1].LastError == "" || all[1].NumberOfRules != 0 {
+		t.Errorf("%+v", all)
+	}
+}
+
+func TestAdminRulesetsShadow(t *testing.T) {
+	h := serving(t, &rulesource.Inline{XML: oneRule}, "admin-live")
+	h.shadow = &rulesource.Inline{XML: oneRule}
+	if err := h.shadow.Open(caddy.Context{}, &rulesource.Options{Logger: zap.NewNop()}); err != nil {
+		t.Fatal(err)
+	}
+	shadow := rulesets(t)[0].Shadow
+	if shadow == nil || shadow.Loaded == nil || !reflect.DeepEqual(shadow.Rules, []ruleStatus{{Name: "app"}}) || shadow.Denied != nil {
+		t.Errorf("%+v", shadow)
+	}
+}
+
+func TestAdminExplain(t *testing.T) {
+	const asked = `{"origin": "https://app.example.com", "method": "PUT", "headers": ["content-type"]`
+	explainBy := func(t *testing.T, body string) (status int, answer string, e explanation) {
+		t.Helper()
+		status, answer = callAdmin(t, http.MethodPost, "/oss_cors/explain", body)
+		if status == http.StatusOK {
+			if err := json.Unmarshal([]byte(answer), &e); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return status, answer, e
+	}
+	if status, answer, _ := explainBy(t, asked+"}"); status != http.StatusNotFound || answer != "no oss_cors is running" {
+		t.Errorf("%d %s", status, answer)
+	}
+
+	h := serving(t, &rulesource.Inline{XML: oneRule}, "one")
+	h.AllowCredentials = true
+	status, answer, e := explainBy(t, asked+"}")
+	if status != http.StatusOK || !e.Allowed || e.Preflight.Rule != "app" || e.Ruleset != "one" ||
+		e.Preflight.ResponseHeaders["Access-Control-Allow-Credentials"] != "true" {
+		t.Errorf("%d %s", status, answer)
+	}
+
+	// The command prints the same JSON, but for what the file alone cannot say.
+	file := filepath.Join(t.TempDir(), "cors.xml")
+	write(t, file, oneRule)
+	h.AllowCredentials = false
+	_, answer, _ = explainBy(t, asked+"}")
+	printed, _, _ := runCommand(t, "explain", "--rules", file, "--origin", "https://app.example.com", "--method", "PUT", "--headers", "content-type", "--json")
+	if strings.ReplaceAll(printed, file, "one") != answer {
+		t.Errorf("the command prints\n%s\nthe admin API\n%s", printed, answer)
+	}
+
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "bucket-a.xml"), oneRule)
+	serving(t, &rulesource.Directory{Path: dir}, "")
+	serving(t, &rulesource.Inline{XML: strings.ReplaceAll(oneRule, "PUT", "HEAD")}, "two")
+	cases := []struct {
+		desc, body string
+		status     int
+		text       string // in the answer
+	}{
+		{"by name", asked + `, "ruleset": "one"}`, 200, `"allowed": true`},
+		{"by another name", asked + `, "ruleset": "two"}`, 200, `"allowed": false`},
+		{"of a bucket", asked + `, "ruleset": "bucket-a"}`, 200, `"ruleset": "bucket-a"`},
+		{"of a bucket without rules", asked + `, "ruleset": "bucket-b"}`, 200, `"reason": "no_rules"`},
+		{"without preflight", `{"origin": "https://app.example.com", "method": "PUT", "headers": ["x-foo"], "preflight": false, "ruleset": "one"}`, 200, `"allowed": true`},
+		{"not said which", asked + "}", 400, "choose a rule set by ruleset: there are one, the buckets of rules directory, two"},
+		{"unknown name", asked + `, "ruleset": "Three"}`, 404, `no rule set is named "Three": there are one`},
+		{"no JSON", "origin=x", 400, "send JSON such as"},
+		{"unknown field", asked + `, "header": "x"}`, 400, `unknown field "header"`},
+		{"more after it", asked + "} {}", 400, "there is more after the JSON object"},
+		{"empty", "", 400, "send JSON such as"},
+		{"no method", `{"origin": "https://app.example.com"}`, 400, "origin and method are needed"},
+		{"too long", `{"origin": "` + strings.Repeat("x", maxExplainBody), 413, "more than 65536 bytes"},
+	}
+	for _, c := range cases {
+		if status, answer, _ := explainBy(t, c.body); status != c.status || !strings.Contains(answer, c.text) {
+			t.Errorf("%s: %d %s", c.desc, status, answer)
+		}
+	}
+}
+
+func TestAdminMethods(t *testing.T) {
+	for path, method := range map[string]string{"/oss_cors/rulesets": http.MethodPost, "/oss_cors/explain": http.MethodGet} {
+		if status, answer := callAdmin(t, method, path, ""); status != http.StatusMethodNotAllowed || !strings.HasPrefix(answer, method+" "+path+": use ") {
+			t.Errorf("%d %s", status, answer)
+		}
+	}
+}
+
+// As Caddy serves it: the module is found, and its errors are JSON.
+func TestAdminThroughCaddy(t *testing.T) {
+	address := "localhost:" + freePort(t)
+	cfg := `{"admin": {"listen": "` + address + `", "config": {"persist": false}}}`
+	if err := caddy.Load([]byte(cfg), true); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = caddy.Stop() }()
+	for path, want := range map[string]string{"/oss_cors/rulesets": "[]", "/oss_cors/explain": "use POST"} {
+		resp, err := http.Get("http://" + address + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if !strings.Contains(string(body), want) || !json.Valid(body) {
+			t.Errorf("%s: %s", path, body)
+		}
+	}
+}
+
+func TestHandlerRegistry(t *testing.T) {
+	var l handlerRegistry
+	a, b := new(Handler), new(Handler)
+	l.remove(a) // as after a Provision that failed
+	l.add(a)
+	l.add(b)
+	if all := l.all(); !slices.Equal(all, []*Handler{a, b}) {
+		t.Errorf("%v", all)
+	}
+	l.remove(a)
+	if all := l.all(); !slices.Equal(all, []*Handler{b}) {
+		t.Errorf("%v", all)
+	}
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	server := httptest.NewServer(nil)
+	defer server.Close()
+	return server.URL[strings.LastIndex(server.URL, ":")+1:]
+}
+
+// write replaces a file at once, so that no reader sees half of it.
+func write(t *testing.T, file, content string) {
+	t.Helper()
+	if err := os.WriteFile(file+".new", []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(file+".new", file); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func eventually(t *testing.T, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within 5s: %+v", rulesets(t))
+		}
+	}
+}

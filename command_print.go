@@ -1,0 +1,152 @@
+package osscors
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"unicode"
+)
+
+// printer collects what a command prints for a person.
+type printer struct {
+	bytes.Buffer
+	colored bool
+}
+
+// The colors of terminals. Their codes are equally long, so that columns stay aligned.
+const (
+	bold   = "01"
+	red    = "31"
+	green  = "32"
+	yellow = "33"
+)
+
+func (p *printer) color(color, text string) string {
+	if !p.colored {
+		return text
+	}
+	return "\x1b[" + color + "m" + text + "\x1b[0m"
+}
+
+func (p *printer) linef(format string, args ...any) { fmt.Fprintf(p, format+"\n", args...) }
+
+// printable replaces what a terminal would take for a command, in text that came from
+// elsewhere.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, text)
+}
+
+func (p *printer) explanation(e explanation) {
+	asking := ""
+	if headers := strings.Join(e.RequestHeaders, ","); headers != "" {
+		asking = ", asking for " + headers
+	}
+	p.linef("%s: %s", printable(e.Ruleset), p.color(bold, printable(e.Method+" from "+e.Origin+asking)))
+	p.linef("")
+	note := ""
+	if !e.PreflightNeeded {
+		note = " (a browser sends none for this request)"
+	}
+	p.judgement("Preflight", e.Preflight, note)
+	p.linef("")
+	note = ""
+	if e.PreflightNeeded && !e.Allowed {
+		note = " (a browser does not send it after that preflight)"
+	}
+	p.judgement("Actual request", unlike(e.Actual, e.Preflight), note)
+}
+
+// unlike leaves out of one judgement what stands in the other already.
+func unlike(j, other judgement) judgement {
+	if slices.Equal(j.Rules, other.Rules) {
+		j.Rules = nil
+	}
+	if j.Advice == other.Advice {
+		j.Advice = ""
+	}
+	return j
+}
+
+func (p *printer) judgement(title string, j judgement, note string) {
+	switch {
+	case j.Rule != "":
+		p.linef("%s: %s by rule %s%s", title, p.color(green, j.Outcome), j.Rule, note)
+	case j.Nearest != "":
+		p.linef("%s: %s for its %s; the nearest is rule %s%s", title, p.color(red, j.Outcome), j.Reason, j.Nearest, note)
+	case j.Reason == "origin":
+		p.linef("%s: %s for its origin%s", title, p.color(red, j.Outcome), note)
+	default:
+		p.linef("%s: %s, %s%s", title, p.color(red, j.Outcome), j.Reason, note)
+	}
+	p.verdicts(j)
+	for _, name := range slices.Sorted(maps.Keys(j.ResponseHeaders)) {
+		p.linef("  %s: %s", name, printable(j.ResponseHeaders[name]))
+	}
+	if j.Advice != "" {
+		p.linef("  To allow it, %s.", printable(j.Advice))
+	}
+}
+
+func (p *printer) verdicts(j judgement) {
+	if len(j.Rules) == 0 {
+		return
+	}
+	table := tabwriter.NewWriter(p, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(table, "  RULE\t%s\tWHY\n", p.color(bold, "MATCHES"))
+	for _, v := range j.Rules {
+		matches := p.color(red, "no")
+		switch {
+		case v.Matches && v.Rule == j.Rule:
+			matches = p.color(green, "yes")
+		case v.Matches:
+			matches = p.color(yellow, "too late")
+		}
+		fmt.Fprintf(table, "  %s\t%s\t%s\n", v.Rule, matches, printable(v.Why))
+	}
+	table.Flush()
+}
+
+func (p *printer) lintResult(result lintResult) {
+	for _, f := range result.Findings {
+		place, code := fmt.Sprintf("%s:%d:%d:", f.File, f.Line, f.Column), p.color(yellow, f.Code)
+		if f.OSSCode != "" {
+			code = p.color(red, strings.Join(slices.DeleteFunc([]string{f.OSSCode, f.EC}, isEmpty), ", EC "))
+		}
+		p.linef("%s %s (%s)", p.color(bold, printable(place)), printable(f.Message), code)
+		if f.Advice != "" {
+			p.linef("    %s", printable(f.Advice))
+		}
+	}
+	p.linef("%s in %s.", count(len(result.Findings), "finding"), count(result.Documents, "document"))
+}
+
+func isEmpty(s string) bool { return s == "" }
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func (p *printer) livePreflight(live *livePreflight) {
+	if live.Status < 200 || live.Status > 299 {
+		p.linef("%s %s", p.color(red, "Error:"), printable(live.asServiceError()))
+	} else {
+		for _, name := range slices.Sorted(maps.Keys(live.Headers)) {
+			p.linef("%s: %s", name, printable(live.Headers[name]))
+		}
+		p.linef("\n%.6f(s) elapsed", live.Seconds)
+	}
+	if live.Refusal != "" && live.Error == nil {
+		p.linef("%s %s.", p.color(red, "A browser would stop here:"), printable(live.Refusal))
+	}
+}

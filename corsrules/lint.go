@@ -1,0 +1,369 @@
+package corsrules
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// The codes of findings. They are stable: a script may name them.
+const (
+	// LintUnreachableRule: earlier rules match every request that this one would.
+	LintUnreachableRule = "unreachable-rule"
+
+	// LintUnreachableOrigin and LintUnreachableMethod: the same of one origin or one
+	// method of a rule, while others of the rule can be reached.
+	LintUnreachableOrigin = "unreachable-origin"
+	LintUnreachableMethod = "unreachable-method"
+
+	// LintUnsentExposeHeaders: earlier rules match every actual request that this
+	// one would, so that it answers preflights only, where nobody reads its
+	// ExposeHeaders.
+	LintUnsentExposeHeaders = "unsent-expose-headers"
+
+	// LintDuplicate: the rule has the same value already.
+	LintDuplicate = "duplicate-value"
+
+	// LintCoveredOrigin and LintCoveredHeader: another value of the rule matches
+	// all that this one does.
+	LintCoveredOrigin = "covered-origin"
+	LintCoveredHeader = "covered-header"
+
+	// LintGluedWildcard: a * that touches the name of a site, so that other sites,
+	// whose names end like it, match too.
+	LintGluedWildcard = "glued-wildcard"
+
+	// LintWideOrigin: a * that lets anybody's site match, though it is no lone *.
+	LintWideOrigin = "wide-origin"
+
+	// LintNullOrigin: the origin null, which any page can send.
+	LintNullOrigin = "null-origin"
+
+	// LintNoScheme: an origin that does not say its scheme. Browsers always do.
+	LintNoScheme = "no-scheme"
+
+	// LintUpperCase: an origin with upper-case letters, which browsers never send.
+	LintUpperCase = "upper-case-origin"
+
+	// LintPathInOrigin: an origin with a path, if only a slash. Browsers send none.
+	LintPathInOrigin = "path-in-origin"
+
+	// LintDefaultPort: an origin with its scheme's own port, which browsers leave
+	// out.
+	LintDefaultPort = "default-port"
+
+	// LintUnmatchableOrigin: an origin of a length or with characters that no
+	// Origin header has.
+	LintUnmatchableOrigin = "unmatchable-origin"
+
+	// LintForbiddenHeader: an AllowedHeader that browsers never ask for, because
+	// scripts cannot set it.
+	LintForbiddenHeader = "forbidden-header"
+
+	// LintHiddenHeader: an ExposeHeader that browsers never show to scripts.
+	LintHiddenHeader = "hidden-header"
+
+	// LintMaxAge: a MaxAgeSeconds that is longer than any browser heeds.
+	LintMaxAge = "max-age-beyond-browsers"
+
+	// LintEchoWithoutVary: origins are echoed, and caches are not told.
+	LintEchoWithoutVary = "echo-without-vary"
+)
+
+// LintCodes are all codes that findings can have.
+var LintCodes = []string{
+	LintUnreachableRule, LintUnreachableOrigin, LintUnreachableMethod, LintUnsentExposeHeaders,
+	LintDuplicate, LintCoveredOrigin, LintCoveredHeader,
+	LintGluedWildcard, LintWideOrigin, LintNullOrigin, LintNoScheme, LintUpperCase,
+	LintPathInOrigin, LintDefaultPort, LintUnmatchableOrigin,
+	LintForbiddenHeader, LintHiddenHeader, LintMaxAge, LintEchoWithoutVary,
+}
+
+// LongestMaxAge is how many seconds the most patient browser keeps a preflight's answer:
+// Firefox. Chromium keeps it for 7200 at most, Safari for 600.
+const LongestMaxAge = 86_400
+
+// Finding is something in a rules document that is legal and yet unwise.
+type Finding struct {
+	// File, Line and Column are as in Fault.
+	File   string `json:"file"`
+	Line   int    `json:"line"`
+	Column int    `json:"column"`
+
+	// Code is one of LintCodes.
+	Code string `json:"code"`
+
+	// Message says what was found, Advice what to write instead.
+	Message string `json:"message"`
+	Advice  string `json:"advice"`
+
+	offset int // where in the document, to sort by
+}
+
+// String returns "file:line:column: message: advice (code)".
+func (f Finding) String() string {
+	return fmt.Sprintf("%s:%d:%d: %s: %s (%s)", f.File, f.Line, f.Column, f.Message, f.Advice, f.Code)
+}
+
+// Lint reads a document as Parse does and returns what is legal in it and yet unwise, in
+// the order of the document. Of a bad document it returns the error that Parse returns.
+//
+// What it says of rules that no request can reach is never wrong: it asks the rules
+// themselves, with requests that stand for all that a rule can match.
+func Lint(doc []byte, opts Options) ([]Finding, error) {
+	cfg, p, err := parse(doc, opts)
+	if err != nil {
+		return nil, err
+	}
+	l := &linter{parser: p, rules: Compile(cfg)}
+	for i := range cfg.Rules {
+		l.lintRule(i, &cfg.Rules[i])
+	}
+	l.echoWithoutVary(cfg)
+	slices.SortStableFunc(l.findings, func(a, b Finding) int { return cmp.Compare(a.offset, b.offset) })
+	return l.findings, nil
+}
+
+type linter struct {
+	parser   *parser
+	rules    *Ruleset
+	findings []Finding
+}
+
+// report adds a finding on the k-th value that rule i has of an element.
+func (l *linter) report(i int, element string, k int, code, message, advice string) {
+	at := l.parser.places[i][element][k]
+	line, column := l.parser.position(at)
+	l.findings = append(l.findings, Finding{
+		File: l.parser.opts.File, Line: line, Column: column,
+		Code: code, Message: message, Advice: advice, offset: at,
+	})
+}
+
+func (l *linter) lintRule(i int, r *CORSRule) {
+	for k, origin := range r.AllowedOrigins {
+		for _, check := range originChecks {
+			if code, message, advice := check(origin); code != "" {
+				l.report(i, "AllowedOrigin", k, code, message, advice)
+			}
+		}
+	}
+	l.redundant(i, "AllowedOrigin", r.AllowedOrigins, LintCoveredOrigin)
+	l.redundant(i, "AllowedMethod", r.AllowedMethods, "")
+	l.redundant(i, "AllowedHeader", r.AllowedHeaders, LintCoveredHeader)
+	l.redundant(i, "ExposeHeader", r.ExposeHeaders, "")
+	l.browserHeaders(i, r)
+	if r.MaxAgeSeconds != nil && *r.MaxAgeSeconds > LongestMaxAge {
+		l.report(i, "MaxAgeSeconds", 0, LintMaxAge,
+			fmt.Sprintf("no browser keeps a preflight's answer for %d seconds: Firefox stops at 86400, Chromium at 7200, Safari at 600", *r.MaxAgeSeconds),
+			"write 86400 or less")
+	}
+	l.reach(i, r)
+}
+
+// redundant reports values that stand in their rule twice, and those that another one
+// covers; covered is the code of the latter, empty where * means nothing.
+func (l *linter) redundant(i int, element string, values []string, covered string) {
+	for k, value := range values {
+		if first := slices.IndexFunc(values[:k], func(v string) bool { return lower(v) == lower(value) }); first >= 0 {
+			l.report(i, element, k, LintDuplicate,
+				fmt.Sprintf("the rule has the %s %s already", element, quoteShort(values[first])),
+				"remove this one")
+			continue
+		}
+		wider := slices.IndexFunc(values, func(v string) bool { return lower(v) != lower(value) && covers(v, value) })
+		if covered != "" && wider >= 0 {
+			l.report(i, element, k, covered,
+				fmt.Sprintf("%s %s matches all that %s does", element, quoteShort(values[wider]), quoteShort(value)),
+				"remove this one, or the wider one if it is too wide")
+		}
+	}
+}
+
+// forbiddenHeaders are what scripts cannot set, and browsers so never ask for (Fetch,
+// section 2.2.2 "Headers"). So is all that begins with proxy- or sec-.
+var forbiddenHeaders = []string{
+	"accept-charset", "accept-encoding", "access-control-request-headers", "access-control-request-method",
+	"connection", "content-length", "cookie", "cookie2", "date", "dnt", "expect", "host", "keep-alive", "origin",
+	"referer", "set-cookie", "te", "trailer", "transfer-encoding", "upgrade", "via",
+}
+
+// browserHeaders reports headers that browsers keep to themselves.
+func (l *linter) browserHeaders(i int, r *CORSRule) {
+	for k, name := range r.AllowedHeaders {
+		if slices.Contains(forbiddenHeaders, name) || strings.HasPrefix(name, "proxy-") || strings.HasPrefix(name, "sec-") {
+			l.report(i, "AllowedHeader", k, LintForbiddenHeader,
+				fmt.Sprintf("no browser asks for %s: scripts cannot set it", name), "remove it")
+		}
+	}
+	for k, name := range r.ExposeHeaders {
+		if folded := lower(name); folded == "set-cookie" || folded == "set-cookie2" {
+			l.report(i, "ExposeHeader", k, LintHiddenHeader,
+				fmt.Sprintf("no browser shows %s to scripts, exposed or not", name), "remove it")
+		}
+	}
+}
+
+// echoWithoutVary reports, once for a document, that origins are echoed without
+// ResponseVary.
+func (l *linter) echoWithoutVary(cfg *Configuration) {
+	if cfg.ResponseVary {
+		return
+	}
+	for i, r := range cfg.Rules {
+		if !slices.Contains(r.AllowedOrigins, "*") {
+			l.report(i, "AllowedOrigin", 0, LintEchoWithoutVary,
+				"a request's origin is echoed in Access-Control-Allow-Origin, and without ResponseVary a cache may give one origin's response to another",
+				"add <ResponseVary>true</ResponseVary> to CORSConfiguration, or response_vary to the oss_cors directive")
+			return
+		}
+	}
+}
+
+// anyRun stands for the * of a pattern in a witness: a value that is matched by exactly
+// those patterns that match everything that the witness's own pattern does. No value of a
+// document has this byte.
+const anyRun = "\x00"
+
+// witness returns a value that stands for all that an origin or header name of a rule
+// can match.
+func witness(value string) string {
+	return strings.Replace(lower(value), "*", anyRun, 1)
+}
+
+// covers reports whether one value of a rule matches all that another one does.
+func covers(wide, narrow string) bool {
+	if p, ok := newPattern(lower(wide)); ok {
+		return anyMatches([]pattern{p}, witness(narrow))
+	}
+	return lower(wide) == witness(narrow)
+}
+
+// reach reports what of rule i no request can reach. For each of its origins with each of
+// its methods, the rules are asked for the rule that takes a preflight with all headers
+// that rule i allows: if that is another one, it takes every other request too.
+func (l *linter) reach(i int, r *CORSRule) {
+	var headers headerList
+	for _, name := range r.AllowedHeaders {
+		if len(headers) > 0 {
+			headers = append(headers, headerSeparator...)
+		}
+		headers = append(headers, witness(name)...)
+	}
+	preflights := l.takers(i, r, headers)
+	all := preflights.where(anywhere, anywhere)
+	if all.only() {
+		l.report(i, "CORSRule", 0, LintUnreachableRule,
+			fmt.Sprintf("no request can reach rule %s: %s it", l.name(i), l.take(all)),
+			fmt.Sprintf("remove the rule, or put it above %s", l.names(all)))
+		return
+	}
+	for k := range r.AllowedOrigins {
+		l.reachValue(i, "AllowedOrigin", k, LintUnreachableOrigin, r.AllowedOrigins[k], preflights.where(k, anywhere))
+	}
+	for k := range r.AllowedMethods {
+		l.reachValue(i, "AllowedMethod", k, LintUnreachableMethod, r.AllowedMethods[k], preflights.where(anywhere, k))
+	}
+	l.unsentExposeHeaders(i, r, l.takers(i, r, nil).where(anywhere, anywhere))
+}
+
+func (l *linter) reachValue(i int, element string, k int, code, value string, taken takers) {
+	if taken.only() {
+		l.report(i, element, k, code,
+			fmt.Sprintf("no request with %s %s can reach rule %s: %s it", element, quoteShort(value), l.name(i), l.take(taken)),
+			fmt.Sprintf("remove it from this rule, or put the rule above %s", l.names(taken)))
+	}
+}
+
+// unsentExposeHeaders takes the rules that actual requests go to, which have no
+// Access-Control-Request-Headers.
+func (l *linter) unsentExposeHeaders(i int, r *CORSRule, actual takers) {
+	if len(r.ExposeHeaders) == 0 || !actual.only() {
+		return
+	}
+	for _, t := range actual {
+		for k, name := range r.ExposeHeaders {
+			has := func(other string) bool { return strings.EqualFold(other, name) }
+			if !slices.ContainsFunc(l.rules.config.Rules[t.rule].ExposeHeaders, has) {
+				l.report(i, "ExposeHeader", k, LintUnsentExposeHeaders,
+					fmt.Sprintf("rule %s matches preflights only, and %s is so exposed to nobody: %s the actual requests, which ask for no headers", l.name(i), name, l.take(actual)),
+					fmt.Sprintf("put the rule above %s, or expose %s there", l.names(actual), name))
+				return
+			}
+		}
+	}
+}
+
+// taker is the rule that takes the requests with one origin and one method of a rule.
+type taker struct{ origin, method, rule int }
+
+// takers are those of one rule. A rule that was not taken from is its own.
+type takers []taker
+
+// takers asks for the taker of each origin and method of rule i. Origins that no request
+// has are left out: they say nothing about reach.
+func (l *linter) takers(i int, r *CORSRule, headers headerList) takers {
+	var all takers
+	for o, origin := range r.AllowedOrigins {
+		if !isSerializedOrigin(origin) {
+			continue
+		}
+		for m, method := range r.AllowedMethods {
+			t := taker{o, m, l.rules.walk(witness(origin), method, headers, nil, nil).Rule.number - 1}
+			if t.rule == i {
+				t.rule = own
+			}
+			all = append(all, t)
+		}
+	}
+	return all
+}
+
+const (
+	anywhere = -1 // any origin, any method
+	own      = -1 // the rule itself
+)
+
+// where returns those with an origin and a method.
+func (ts takers) where(origin, method int) takers {
+	var some takers
+	for _, t := range ts {
+		if (origin == anywhere || t.origin == origin) && (method == anywhere || t.method == method) {
+			some = append(some, t)
+		}
+	}
+	return some
+}
+
+// only reports whether other rules take all.
+func (ts takers) only() bool {
+	return len(ts) > 0 && !slices.ContainsFunc(ts, func(t taker) bool { return t.rule == own })
+}
+
+func (l *linter) name(i int) string { return l.rules.rules[i].name }
+
+func (l *linter) take(ts takers) string {
+	if verb := l.names(ts); !strings.HasPrefix(verb, "rules ") {
+		return verb + " takes"
+	}
+	return l.names(ts) + " take"
+}
+
+// names returns "rule app" or "rules 1, app".
+func (l *linter) names(ts takers) string {
+	rules := make([]int, len(ts))
+	for k, t := range ts {
+		rules[k] = t.rule
+	}
+	slices.Sort(rules)
+	rules = slices.Compact(rules)
+	names := make([]string, len(rules))
+	for k, rule := range rules {
+		names[k] = l.name(rule)
+	}
+	if len(names) == 1 {
+		return "rule " + names[0]
+	}
+	return "rules " + strings.Join(names, ", ")
+}
