@@ -172,7 +172,8 @@ func newPreflightServer(t *testing.T) (url string) {
 		w.Header().Set("X-Oss-Request-Id", "59FC3349BC4D25C01C26CBA2")
 	})
 	mux.HandleFunc("/denied", func(w http.ResponseWriter, r *http.Request) {
-		_ = writeError(w, notAllowed, "examplebucket.oss-cn-hangzhou.aliyuncs.com", "5DECB1F6F3150D373335D8D2")
+		w.WriteHeader(notAllowed.Status)
+		_, _ = fmt.Fprintf(w, "<Error>\n  <Code>%s</Code>\n  <Message>%s</Message>\n  <RequestId>5DECB1F6F3150D373335D8D2</RequestId>\n</Error>\n", notAllowed.Code, notAllowed.Message)
 	})
 	mux.Handle("/redirect", http.RedirectHandler("/followed", http.StatusFound))
 	mux.HandleFunc("/followed", func(http.ResponseWriter, *http.Request) { t.Error("a redirect was followed") })

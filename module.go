@@ -109,7 +109,17 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 			return fmt.Errorf("oss_cors bucket_api:\n%w", err)
 		}
 	}
-	return registerMetrics(ctx.GetMetricsRegistry())
+	if err := registerMetrics(ctx.GetMetricsRegistry()); err != nil {
+		return err
+	}
+	liveHandlers.add(h)
+	return nil
+}
+
+// Cleanup implements caddy.CleanerUpper.
+func (h *Handler) Cleanup() error {
+	liveHandlers.remove(h)
+	return nil
 }
 
 func (h *Handler) checkBucket() error {
@@ -206,5 +216,6 @@ func judge(rules *corsrules.Ruleset, kind metrics.Kind, r *http.Request) corsrul
 // Interface guards
 var (
 	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddy.CleanerUpper          = (*Handler)(nil)
 	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
 )
