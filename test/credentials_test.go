@@ -1,0 +1,89 @@
+package test
+
+import (
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// CVE-2018-20744: rs/cors turned "any origin" into whichever origin asked, with
+// credentials. Here a lone * is answered by a literal *, and is refused beside
+// allow_credentials, at the start and later.
+func TestCVE_2018_20744_wildcardReflected(t *testing.T) {
+	tb := startTestbed(t, testbedConfig{rules: rulesFor(false, "*")})
+	for _, origin := range []string{"https://evil.example", "null", "*"} {
+		for _, a := range []answer{tb.askOnce(t, "GET", "/", "Origin: "+origin, "Cookie: session=1"), tb.askOnce(t, "OPTIONS", "/", "Origin: "+origin, forGet)} {
+			if got := accessControl(a.Header); !slices.Contains(got, "Allow-Origin: *") || strings.Contains(strings.Join(got, " "), "Credentials") {
+				t.Errorf("from %s: %q", origin, got)
+			}
+		}
+	}
+	for _, origin := range []string{"*", "https://*", "http*://example.com", "https://*example.com", "https://*.com", "https://example.*", "null", "NULL", "www.example.com", "*://app.example.com"} {
+		t.Run(origin, func(t *testing.T) {
+			refusesStart(t, tb, rulesFor(false, "https://app.example.com", origin), "cannot stand beside allow_credentials")
+		})
+	}
+}
+
+// refusesStart fails the test unless Caddy finds a configuration with these rules and
+// allow_credentials invalid, and says why.
+func refusesStart(t *testing.T, tb *testbed, rules, why string) {
+	t.Helper()
+	dir := t.TempDir()
+	caddyfile := "{\n\tadmin off\n}\n\nhttp://:0 {\n\toss_cors {\n\t\trules file cors.xml\n\t\tallow_credentials\n\t}\n}\n"
+	for name, content := range map[string]string{"Caddyfile": caddyfile, "cors.xml": rules} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command(caddyBin, "validate", "--config", "Caddyfile")
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), why) {
+		t.Errorf("%v, without %q:\n%s", err, why, out)
+	}
+}
+
+// CVE-2024-25124: Fiber sent Access-Control-Allow-Credentials: true beside a *. Here the
+// one never comes with the other: not by the rules, not by rules that are edited while
+// Caddy runs, and not from the origin server.
+func TestCVE_2024_25124_wildcardWithCredentials(t *testing.T) {
+	tb := startTestbed(t, testbedConfig{
+		rules: rulesFor(false, "https://app.example.com", "https://*.example.com"),
+		site:  "oss_cors {\n\trules file cors.xml {\n\t\trefresh 20ms\n\t}\n\tallow_credentials\n}\nreverse_proxy {{origin}}\n",
+		origin: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Access-Control-Allow-Origin", "*")
+			w.Header().Set("Access-Control-Allow-Credentials", "true")
+		}),
+	})
+	ask := func(origin string) []string {
+		return accessControl(tb.askOnce(t, "GET", "/", "Origin: "+origin).Header)
+	}
+	expect := func(when string) {
+		t.Helper()
+		for _, origin := range []string{"https://app.example.com", "https://x.example.com"} {
+			want := []string{"Allow-Credentials: true", "Allow-Methods: GET, PUT", "Allow-Origin: " + origin, "Expose-Headers: ETag"}
+			if got := ask(origin); !slices.Equal(got, want) {
+				t.Errorf("%s, from %s: %q", when, origin, got)
+			}
+		}
+		for _, origin := range []string{"https://evil.example", "null"} {
+			if got := ask(origin); len(got) > 0 {
+				t.Errorf("%s, from %s: %q", when, origin, got)
+			}
+		}
+	}
+	expect("at the start")
+	tb.write(t, "cors.xml", rulesFor(false, "*"))
+	for deadline := time.Now().Add(patience); !strings.Contains(get(t, tb.metrics), `rules_last_load_successful{ruleset="cors.xml"} 0`); {
+		if time.Now().After(deadline) {
+			t.Fatal("the edited rules were not refused")
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	expect("after a bad edit")
+}

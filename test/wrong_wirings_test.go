@@ -1,0 +1,91 @@
+package test
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const (
+	wiringRules  = "oss_cors {\n\trules file cors.xml\n\tname testbed\n}\n"
+	wiringHeader = "header >Access-Control-Allow-Origin *\n" // as soon as a block of header deletes anything, all of it is as late
+)
+
+// TestWrongWirings pins what two wirings do that Caddy permits and that leak
+// Access-Control headers to everyone, and that what README.md tells people to do instead
+// mends them. A leak that is gone here would be good news, and a reason to change README.md.
+func TestWrongWirings(t *testing.T) {
+	fails := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		panic(http.ErrAbortHandler) // the proxy answers 502
+	})
+	for _, c := range []struct {
+		desc    string
+		site    string
+		origin  http.Handler
+		status  int
+		leaks   bool
+		removed bool   // and counted as if it were the origin server's
+		because string // README.md says
+	}{
+		{desc: "header around a handle", leaks: true, status: 200,
+			site:    wiringHeader + "handle {\n" + wiringRules + "reverse_proxy {{origin}}\n}\n",
+			because: "`header Access-Control-Allow-Origin …` at the site's level, around a `handle` that holds `oss_cors`, runs outside it and leaks to denied origins."},
+		{desc: "header around a handle, oss_cors at the site's level too", status: 200,
+			site:    wiringRules + wiringHeader + "handle {\n" + wiringRules + "reverse_proxy {{origin}}\n}\n",
+			because: "Remove it, or put `oss_cors` at the site's level too."},
+		{desc: "header around a handle, not deferred", status: 200, removed: true,
+			site: strings.Replace(wiringHeader, ">", "", 1) + "handle {\n" + wiringRules + "reverse_proxy {{origin}}\n}\n"},
+		{desc: "header beside oss_cors", status: 200, removed: true, // the directives' order sees to it
+			site: wiringHeader + wiringRules + "reverse_proxy {{origin}}\n"},
+		{desc: "header within handle_errors", leaks: true, status: 502, origin: fails,
+			site:    wiringRules + "reverse_proxy {{origin}}\nhandle_errors {\n" + wiringHeader + "respond failed\n}\n",
+			because: "`header Access-Control-…` inside `handle_errors` runs after `oss_cors` is done."},
+		{desc: "header within handle_errors, oss_cors there too", status: 502, origin: fails,
+			site:    wiringRules + "reverse_proxy {{origin}}\nhandle_errors {\n" + wiringRules + wiringHeader + "respond failed\n}\n",
+			because: "Put `oss_cors` inside `handle_errors` as well: it applies the decision already made, and counts nothing twice."},
+		{desc: "handle_errors without header", status: 502, origin: fails,
+			site: wiringRules + "reverse_proxy {{origin}}\nhandle_errors {\nrespond failed\n}\n"},
+	} {
+		t.Run(c.desc, func(t *testing.T) {
+			if !readmeSays(t, c.because) {
+				t.Errorf("README.md does not say: %s", c.because)
+			}
+			tb := startTestbed(t, testbedConfig{site: c.site, origin: c.origin})
+			before := tb.counts(t)
+			denied := tb.askOnce(t, "GET", "/", "Origin: https://evil.example")
+			want := []string(nil)
+			if c.leaks {
+				want = []string{"Allow-Origin: *"}
+			}
+			if got := accessControl(denied.Header); denied.StatusCode != c.status || !slices.Equal(got, want) {
+				t.Errorf("a denied origin: %s %q; want %q", denied.Status, got, want)
+			}
+			allowed := tb.askOnce(t, "GET", "/", fromApp)
+			want = slices.DeleteFunc(slices.Clone(goodAnswer), func(line string) bool { return strings.HasPrefix(line, "Allow-Headers") })
+			if c.leaks {
+				want[slices.Index(want, "Allow-Origin: https://app.example.com")] = "Allow-Origin: *"
+			}
+			if got := accessControl(allowed.Header); allowed.StatusCode != c.status || !slices.Equal(got, want) {
+				t.Errorf("an allowed origin: %s %q; want %q", allowed.Status, got, want)
+			}
+			counts := []string{"denied actual origin", "rule_hits actual app"}
+			if c.removed {
+				counts = append(counts, "upstream_headers_removed", "upstream_headers_removed")
+			}
+			tb.expectCounts(t, before, counts...)
+		})
+	}
+}
+
+// readmeSays reports whether README.md has a text, however its lines are broken.
+func readmeSays(t *testing.T, text string) bool {
+	t.Helper()
+	readme, err := os.ReadFile(filepath.Join(repoRoot, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Contains(strings.Join(strings.Fields(string(readme)), " "), text)
+}

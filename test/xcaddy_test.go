@@ -1,0 +1,140 @@
+package test
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const modulePath = "github.com/caddy-oss-cors/caddy-oss-cors"
+
+// TestXcaddy builds a Caddy as users do, at the oldest version that we claim to work with,
+// and tries it out. "CADDY_BIN=… go test" runs all other tests with such a binary.
+func TestXcaddy(t *testing.T) {
+	version := oldestCaddy(t)
+	binary := buildWithXcaddy(t, version)
+
+	run := func(args ...string) string {
+		t.Helper()
+		out, err := exec.Command(binary, args...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("caddy %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+		return string(out)
+	}
+	if got := run("version"); !strings.HasPrefix(got, version+" ") {
+		t.Errorf("caddy version says %q; want %s", got, version)
+	}
+	modules := strings.Fields(run("list-modules"))
+	for _, module := range []string{"http.handlers.oss_cors", "http.oss_cors.rules.file", "http.oss_cors.rules.inline"} {
+		if !slices.Contains(modules, module) {
+			t.Errorf("caddy list-modules does not list %s", module)
+		}
+	}
+
+	smoke(t, binary)
+}
+
+// smoke tries out what a binary is for: it decides, decorates, counts, and refuses bad rules.
+func smoke(t *testing.T, binary string) {
+	t.Helper()
+	ours := caddyBin
+	caddyBin = binary
+	t.Cleanup(func() { caddyBin = ours })
+	tb := startTestbed(t, testbedConfig{})
+	before := tb.counts(t)
+	tb.dial(t).expectUnharmed(t)
+	if a := tb.askOnce(t, "OPTIONS", "/", "Origin: https://evil.example", forGet); a.StatusCode != 403 || !strings.Contains(a.body, "<Code>AccessForbidden</Code>") {
+		t.Errorf("a denied preflight: %s %s", a.Status, a.body)
+	}
+	if a := tb.askOnce(t, "GET", "/k.txt", fromApp); a.StatusCode != 200 || a.Header.Get("Access-Control-Expose-Headers") != "ETag" {
+		t.Errorf("an actual request: %s %q", a.Status, accessControl(a.Header))
+	}
+	tb.expectCounts(t, before, hitsApp, "denied preflight origin", "rule_hits actual app")
+
+	tb.write(t, "cors.xml", "<CORSConfiguration/>")
+	start := exec.Command(binary, "run", "--config", "Caddyfile")
+	start.Dir = tb.dir
+	if out, err := start.CombinedOutput(); err == nil || !strings.Contains(string(out), "cors.xml:1:1: CORSConfiguration has no CORSRule") {
+		t.Errorf("with bad rules it starts, or does not say why not: %v\n%s", err, out)
+	}
+}
+
+// oldestCaddy is the version that go.mod requires: Go takes no older one. README.md names
+// it, too.
+func oldestCaddy(t *testing.T) string {
+	t.Helper()
+	version := goList(t, repoRoot, "-f", "{{.Version}}", "github.com/caddyserver/caddy/v2")
+	if !readmeSays(t, "It needs Caddy "+strings.TrimPrefix(version, "v")+" or newer.") {
+		t.Errorf("README.md does not name the oldest Caddy, %s", version)
+	}
+	return version
+}
+
+func buildWithXcaddy(t *testing.T, version string) (binary string) {
+	t.Helper()
+	binary = filepath.Join(t.TempDir(), "caddy")
+	// The version beside the path spares a look for released ones, which the replacement
+	// makes pointless.
+	xcaddy := exec.Command("go", "tool", "xcaddy", "build", version, "--with", modulePath+"@v0.0.0="+repoRoot, "--output", binary)
+	// xcaddy's own flags and its lack of cgo make other objects than "go build" does, three
+	// minutes' worth on two cores. These share the build cache, and with it nine tenths of
+	// that; what is linked is the same code.
+	cgo, err := exec.Command("go", "env", "CGO_ENABLED").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	xcaddy.Env = append(os.Environ(), "XCADDY_GO_BUILD_FLAGS=-ldflags=-w", "CGO_ENABLED="+strings.TrimSpace(string(cgo)))
+	if out, err := xcaddy.CombinedOutput(); err != nil {
+		t.Fatalf("xcaddy: %v\n%s", err, out)
+	}
+	return binary
+}
+
+// TestNoNewerDependencies: a module that requires more than Caddy itself pushes newer
+// versions into every user's build. What go.mod lists must be no newer than what Caddy's
+// lists.
+func TestNoNewerDependencies(t *testing.T) {
+	type module struct {
+		Path, Version string
+	}
+	var caddys struct{ Require []module }
+	caddysMod := goList(t, repoRoot, "-f", "{{.GoMod}}", "github.com/caddyserver/caddy/v2")
+	out, err := exec.Command("go", "mod", "edit", "-json", caddysMod).Output()
+	if err == nil {
+		err = json.Unmarshal(out, &caddys)
+	}
+	if err != nil || len(caddys.Require) < 50 {
+		t.Fatalf("%v, %d requirements in %s", err, len(caddys.Require), caddysMod)
+	}
+	want := map[string]string{}
+	for _, m := range caddys.Require {
+		want[m.Path] = m.Version
+	}
+	selected := map[string]string{}
+	for _, line := range strings.Split(goList(t, repoRoot, "all"), "\n") {
+		path, version, _ := strings.Cut(line, " ")
+		selected[path] = version
+	}
+	for path, version := range want {
+		if selected[path] != version {
+			t.Errorf("%s is selected at %q; Caddy requires %s", path, selected[path], version)
+		}
+	}
+}
+
+// goList returns what "go list -m" prints in a directory.
+func goList(t *testing.T, dir string, args ...string) string {
+	t.Helper()
+	list := exec.Command("go", append([]string{"list", "-m"}, args...)...)
+	list.Dir = dir
+	out, err := list.Output()
+	if err != nil {
+		t.Fatalf("go list -m %s: %v", strings.Join(args, " "), err)
+	}
+	return strings.TrimSpace(string(out))
+}
