@@ -41,6 +41,9 @@ func checkMethod(method string) string {
 	if slices.Contains(methodNames, method) {
 		return ""
 	}
+	if method == "" {
+		return "is empty: give one of " + methodsInWords
+	}
 	return quoteShort(method) + " is not one of " + methodsInWords + ", in upper case"
 }
 
@@ -85,6 +88,9 @@ func checkCredentialedOrigin(origin string) string {
 	if strings.EqualFold(origin, "null") {
 		return quoteShort(origin) + beside + "any page can send the null origin from a sandboxed frame"
 	}
+	if origin == "*" {
+		return quoteShort(origin) + beside + "it would let every site read with a user's cookies; list the origins"
+	}
 	scheme, rest, ok := strings.Cut(origin, "://")
 	if !ok || scheme == "" || strings.Contains(scheme, "*") {
 		return quoteShort(origin) + beside + "it has no scheme; write an origin such as https://app.example.com"
@@ -114,6 +120,29 @@ func splitPort(hostport string) (host, port string) {
 func hasTwoLabels(domain string) bool {
 	labels := strings.Split(strings.TrimSuffix(domain, "."), ".")
 	return len(labels) >= 2 && !slices.Contains(labels, "")
+}
+
+// isDeclaration reports whether what stands between "<?xml " and "?>" declares XML 1.0 in
+// UTF-8 (XML 1.0, section 2.8). Package encoding/xml looks for version and encoding too,
+// but only where no space is around "=".
+func isDeclaration(content string) bool {
+	allowed := map[string][]string{"version": {"1.0"}, "encoding": {"utf-8"}, "standalone": {"yes", "no"}}
+	first := true
+	for rest := strings.Trim(content, xmlSpace); rest != ""; rest = strings.TrimLeft(rest, xmlSpace) {
+		name, value, _ := strings.Cut(rest, "=")
+		name, value = strings.TrimRight(name, xmlSpace), strings.TrimLeft(value, xmlSpace)
+		if value == "" || value[0] != '"' && value[0] != '\'' || first != (name == "version") {
+			return false
+		}
+		var closed bool
+		value, rest, closed = strings.Cut(value[1:], value[:1])
+		if !closed || !slices.Contains(allowed[name], strings.ToLower(value)) {
+			return false
+		}
+		delete(allowed, name)
+		first = false
+	}
+	return !first
 }
 
 // IsToken reports whether s is a token of RFC 9110, section 5.6.2: what a header's

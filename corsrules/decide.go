@@ -66,8 +66,9 @@ type Decision struct {
 	// Reason is why the request was denied; NoReason unless it was.
 	Reason Reason
 
-	// Value is what was at fault: the origin, the method or the name of the header
-	// that no rule allows; for Malformed the name of the request header. Else empty.
+	// Value is what was at fault: the origin or the method that no rule allows, or the
+	// first header that the nearest rule does not; for Malformed the name of the
+	// request header. Else empty.
 	Value string
 
 	// Nearest is, on a denial, the rule that held longest, the first such; nil
@@ -76,14 +77,16 @@ type Decision struct {
 }
 
 // Preflight decides a preflight by the lines of its Origin,
-// Access-Control-Request-Method and Access-Control-Request-Headers headers. It
-// allocates nothing but AllowHeaders.
+// Access-Control-Request-Method and Access-Control-Request-Headers headers. An OPTIONS
+// request with neither of the first two is none, and not for Preflight. White space around
+// a value is no part of it (RFC 9110, section 5.5). For a request as browsers send it, with
+// origin and header names in lower case, it allocates nothing but AllowHeaders.
 func (rs *Ruleset) Preflight(origin, method, headers []string) Decision {
 	return rs.preflight(origin, method, headers, nil)
 }
 
 // Actual decides an actual request by the lines of its Origin header and its method.
-// Without an origin, the outcome is None. It allocates nothing.
+// Without an origin, the outcome is None. It allocates nothing for an origin in lower case.
 func (rs *Ruleset) Actual(origin []string, method string) Decision {
 	return rs.actual(origin, method, nil)
 }

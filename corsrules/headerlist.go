@@ -98,6 +98,9 @@ func names(lines []string) iter.Seq[string] {
 // lines where they are in lower case, which spares an allocation.
 func (name headerList) in(lines []string) string {
 	for original := range names(lines) {
+		if len(original) != len(name) {
+			continue
+		}
 		if folded := lower(original); folded == string(name) {
 			return folded
 		}

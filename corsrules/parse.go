@@ -76,12 +76,13 @@ func (p *parser) parse() (*Configuration, error) {
 // parser walks the tokens of a document; encoding/xml's own Unmarshal would skip in
 // silence most of what must be a fault.
 type parser struct {
-	doc    []byte
-	opts   Options
-	dec    *xml.Decoder
-	broken bool // no more tokens can be read
-	faults Faults
-	places []places // of each rule
+	doc      []byte
+	opts     Options
+	dec      *xml.Decoder
+	broken   bool // no more tokens can be read
+	prefixed bool // the root has a namespace prefix
+	faults   Faults
+	places   []places // of each rule
 }
 
 // places are the offsets at which a rule's values begin: by element, in the order of the
@@ -97,7 +98,7 @@ func (p *parser) document() *Configuration {
 		switch tok := tok.(type) {
 		case nil:
 			if root.Local == "" && !p.broken {
-				p.malformed(0, "the document is empty: it needs a CORSConfiguration with at least one CORSRule")
+				p.malformed(0, "the document has no element: it needs a CORSConfiguration with at least one CORSRule")
 			}
 			return cfg
 		case xml.StartElement:
@@ -146,7 +147,7 @@ func (p *parser) configuration(root xml.StartElement, rootAt int) *Configuration
 				if varies++; varies > 1 {
 					p.malformed(at, "a second ResponseVary: there is at most one")
 				}
-				if value != "true" && value != "false" {
+				if value != "true" && value != "false" && !p.broken {
 					p.fault(valueAt, CodeMalformedXML, ecResponseVary, "ResponseVary is %q: it is true or false", value)
 				}
 				cfg.ResponseVary = value == "true"
@@ -265,7 +266,7 @@ func (p *parser) rootAttributes(root xml.StartElement, at int) {
 			space = a.Value
 		}
 	}
-	if root.Name.Space != space {
+	if p.prefixed = root.Name.Space != space; p.prefixed {
 		p.malformed(at, "a namespace prefix on <CORSConfiguration>: write the elements without prefixes")
 	}
 }
@@ -276,7 +277,8 @@ func (p *parser) element(start xml.StartElement, at int, space string) string {
 	for _, a := range start.Attr {
 		p.malformed(at, "attribute %s on <%s>: it may have none", a.Name.Local, start.Name.Local)
 	}
-	if start.Name.Space != space {
+	prefixed := !bytes.HasPrefix(p.doc[at:], []byte("<"+start.Name.Local))
+	if start.Name.Space != space || prefixed != p.prefixed {
 		return ""
 	}
 	return start.Name.Local
@@ -293,7 +295,7 @@ const xmlSpace = " \t\r\n"
 func (p *parser) noText(text xml.CharData, at int, where string) {
 	trimmed := bytes.TrimLeft(text, xmlSpace)
 	if len(trimmed) > 0 {
-		p.malformed(at+len(text)-len(trimmed), "text %s in %s, between its elements", quoteShort(string(trimmed)), where)
+		p.malformed(at+len(text)-len(trimmed), "text %s in %s, between its elements", quoteShort(string(bytes.TrimRight(trimmed, xmlSpace))), where)
 	}
 }
 
@@ -324,6 +326,8 @@ func (p *parser) nextRaw() (xml.Token, int) {
 		case xml.ProcInst:
 			if tok.Target != "xml" || at > 0 {
 				p.malformed(at, "a processing instruction <?%s: only the XML declaration at the very beginning is allowed", tok.Target)
+			} else if !isDeclaration(string(tok.Inst)) {
+				p.malformed(at, "the XML declaration is not <?xml version=\"1.0\" encoding=\"UTF-8\"?>, which may leave the encoding out")
 			}
 		case xml.Directive:
 			p.malformed(at, "a DOCTYPE or other <! declaration: none is allowed")

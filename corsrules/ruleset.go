@@ -179,12 +179,12 @@ func methodBit(method string) methodSet {
 	return 0
 }
 
-// lower folds ASCII letters only: origins and header names have no others. It does
-// not allocate where nothing changes.
+// lower folds ASCII letters only: origins and header names have no others, and Unicode
+// folds other letters into these. It does not allocate where nothing changes.
 func lower(s string) string {
 	for i := range len(s) {
 		if 'A' <= s[i] && s[i] <= 'Z' {
-			return string(appendLower(nil, s))
+			return string(appendLower(make([]byte, 0, len(s)), s))
 		}
 	}
 	return s
