@@ -79,6 +79,7 @@ func lookAhead(d *caddyfile.Dispenser) (args []string, hasRules bool) {
 	args = d.RemainingArgs()
 	for d.NextBlock(0) {
 		hasRules = hasRules || d.Val() == "rules"
+		d.RemainingArgs()
 		for nesting := d.Nesting(); d.NextBlock(nesting); { // a source's own options
 		}
 	}

@@ -173,7 +173,7 @@ func newPreflightServer(t *testing.T) (url string) {
 	})
 	mux.HandleFunc("/denied", func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(notAllowed.Status)
-		_, _ = fmt.Fprintf(w, "<Error>\n  <Code>%s</Code>\n  <Message>%s</Message>\n  <RequestId>5DECB1F6F3150D373335D8D2</RequestId>\n</Error>\n", notAllowed.Code, notAllowed.Message)
+		_, _ = fmt.Fprintf(w, "<Error>\n  <Code>%s</Code>\n  <Message>%s</Message>\n  <RequestId>5DECB1F6F3150D373335D8D2</RequestId>\n  <EC>%s</EC>\n</Error>\n", notAllowed.Code, notAllowed.Message, notAllowed.EC)
 	})
 	mux.Handle("/redirect", http.RedirectHandler("/followed", http.StatusFound))
 	mux.HandleFunc("/followed", func(http.ResponseWriter, *http.Request) { t.Error("a redirect was followed") })

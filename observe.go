@@ -18,7 +18,7 @@ import (
 // observe counts the decision, compares it with the shadow's, and makes it known to
 // Caddy's placeholders and access log.
 func (a *answer) observe() {
-	a.worthALine = a.rules.Count(a.kind, a.decision, a.request.Header.Get("Origin"))
+	a.worthALine = a.rules.Count(a.kind, a.decision, a.origin)
 	if a.handler.shadow != nil {
 		a.compareShadow()
 	}
@@ -40,15 +40,14 @@ func (a *answer) compareShadow() {
 	if live == shadow.Outcome || live == corsrules.None || shadow.Outcome == corsrules.None {
 		return
 	}
-	origin := a.request.Header.Get("Origin")
-	if !a.rules.Metrics.ShadowChange(a.kind, live == corsrules.Allowed, origin) {
+	if !a.rules.Metrics.ShadowChange(a.kind, live == corsrules.Allowed, a.origin) {
 		return
 	}
 	a.handler.log.Named("shadow").Info("the candidate CORS rules would change an outcome",
 		zap.String("ruleset", a.rules.Name),
 		zap.Stringer("kind", a.kind),
-		zap.String("origin", metrics.OriginLabel(origin)),
-		zap.String("method", a.method()),
+		zap.String("origin", metrics.OriginLabel(a.origin)),
+		zap.String("method", short(a.method)),
 		zap.Object("live", decisionFields{a.decision}),
 		zap.Object("shadow", decisionFields{shadow}))
 }
@@ -59,7 +58,7 @@ func (a *answer) observeResponse(h http.Header, status int, removed bool) {
 	if removed {
 		a.rules.Metrics.UpstreamHeadersRemoved()
 	}
-	if a.echoesOrigin() && isCacheable(a.request.Method, status, h) && !listHas(h["Vary"], "Origin") && !listHas(h["Vary"], "*") {
+	if a.echoesOrigin() && isCacheable(a.method, status, h) && !listHas(h["Vary"], "Origin") && !listHas(h["Vary"], "*") {
 		a.cacheUnsafe()
 	}
 	if a.worthALine {
@@ -71,7 +70,7 @@ func (a *answer) cacheUnsafe() {
 	if a.rules.Metrics.CacheUnsafe() {
 		a.handler.log.Warn("a cache may give this response to another origin: it is cacheable, names one allowed origin and has no Vary: Origin; set ResponseVary in the rules, or response_vary",
 			zap.String("ruleset", a.rules.Name),
-			zap.String("uri", short(a.request.RequestURI)),
+			zap.String("uri", short(a.uri)),
 			zap.String("rule", a.decision.Rule.Name()))
 	}
 }
@@ -100,11 +99,11 @@ func (a *answer) logDenial(requestID string) {
 	a.handler.log.Info("CORS request denied",
 		zap.String("ruleset", a.rules.Name),
 		zap.Stringer("kind", a.kind),
-		zap.String("origin", metrics.OriginLabel(a.request.Header.Get("Origin"))),
-		zap.String("method", a.method()),
+		zap.String("origin", metrics.OriginLabel(a.origin)),
+		zap.String("method", short(a.method)),
 		zap.Inline(decisionFields{a.decision}),
 		zap.String("host", a.request.Host),
-		zap.String("uri", short(a.request.RequestURI)),
+		zap.String("uri", short(a.uri)),
 		zap.String("request_id", requestID))
 }
 
@@ -116,14 +115,6 @@ func givenRequestID(h http.Header) string {
 		}
 	}
 	return ""
-}
-
-// method is the method that was judged.
-func (a *answer) method() string {
-	if a.kind == metrics.Preflight {
-		return short(a.request.Header.Get("Access-Control-Request-Method"))
-	}
-	return a.request.Method
 }
 
 // decisionFields shows a decision in a log.

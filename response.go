@@ -20,6 +20,10 @@ type answer struct {
 	kind     metrics.Kind
 	decision corsrules.Decision
 
+	// The request as it was judged; other handlers may change it before its response
+	// is known. The method of a preflight is the one that it asks for.
+	origin, method, uri string
+
 	bucket, key string // that the request names; empty without Handler.Bucket
 	rules       *rulesource.Rules
 	unreachable error // why the bucket's rules are not known: nothing is decided

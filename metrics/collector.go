@@ -44,7 +44,9 @@ func (s *Store) Collect(ch chan<- prometheus.Metric) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for name, c := range s.counts {
-		c.collect(ch, name)
+		if len(c.open) > 0 {
+			c.collect(ch, name)
+		}
 	}
 	s.collectOrigins(ch)
 }

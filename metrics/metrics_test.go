@@ -96,6 +96,57 @@ preflight app a 0`, "rule_hits_total")
 	expect(t, s, "", "rule_hits_total", "denied_total", "rules", "rules_last_load_successful")
 }
 
+// A reload opens the buckets of the new configuration one by one, as they are asked for.
+func TestABucketThatIsOpenedAgainGoesOn(t *testing.T) {
+	s := newTestStore()
+	other := s.Open(OtherBuckets, Options{})
+	bucket, plain := s.OpenBucket("bucket", Options{}), s.Open("plain", Options{})
+	bucket.Loaded([]string{"1"})[0].Hit(Actual)
+	plain.Loaded([]string{"1"})[0].Hit(Actual)
+	bucket.Close()
+	plain.Close()
+	expect(t, s, "", "rule_hits_total")
+	s.Open("plain", Options{}).Loaded([]string{"1"})
+	bucket = s.OpenBucket("bucket", Options{})
+	bucket.Loaded([]string{"1"})
+	expect(t, s, `actual 1 bucket 1
+actual 1 plain 0
+preflight 1 bucket 0
+preflight 1 plain 0`, "rule_hits_total")
+	bucket.Close()
+	other.Close()
+	if len(s.counts) != 1 {
+		t.Errorf("counts of buckets stay without a source: %v", s.counts)
+	}
+}
+
+func TestBucketsAreBounded(t *testing.T) {
+	s := newTestStore()
+	other := s.Open(OtherBuckets, Options{})
+	var open []*Ruleset
+	for i := range 3 * MaxBuckets {
+		if rs := s.OpenBucket(fmt.Sprint(i), Options{}); rs != nil {
+			open = append(open, rs)
+		}
+	}
+	if len(open) != MaxBuckets || s.OpenBucket("7", Options{}) == nil {
+		t.Errorf("%d buckets have counts of their own", len(open))
+	}
+	for _, rs := range open {
+		rs.Close()
+	}
+	for i := range 3 * MaxBuckets {
+		s.OpenBucket(fmt.Sprint("again-", i), Options{}).Close()
+	}
+	if len(s.counts) > MaxBuckets+2 {
+		t.Errorf("%d counts are kept", len(s.counts))
+	}
+	other.Close()
+	if len(s.counts) > 1 { // "7" is open
+		t.Errorf("%d counts are kept without a source", len(s.counts))
+	}
+}
+
 func TestAFailedReloadLeavesTheOldHoldAsItWas(t *testing.T) {
 	s := newTestStore()
 	running := s.Open("a", Options{})

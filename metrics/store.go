@@ -44,6 +44,7 @@ type Store struct {
 
 	mu     sync.Mutex // guards what follows, never taken to count
 	counts map[string]*counts
+	opened int // of counts, those that are open
 }
 
 // DefaultDeniedOrigins is how many denied origins are shown by name.
@@ -99,6 +100,7 @@ type Ruleset struct {
 	failing  bool
 	loadedAt time.Time
 	closed   bool
+	bucket   bool
 }
 
 // Open returns a hold on the counts of the rule set that has this name. Holds of the
@@ -111,6 +113,9 @@ func (s *Store) Open(name string, opts Options) *Ruleset {
 	if c == nil {
 		c = s.newCounts()
 		s.counts[name] = c
+	}
+	if len(c.open) == 0 {
+		s.opened++
 	}
 	rs := &Ruleset{store: s, name: name, opts: opts, counts: c}
 	c.open = append(c.open, rs)
@@ -130,12 +135,15 @@ const (
 // already, and this is none of them.
 func (s *Store) OpenBucket(name string, opts Options) *Ruleset {
 	s.mu.Lock()
-	full := s.counts[name] == nil && len(s.counts) > MaxBuckets
+	c := s.counts[name]
+	isOpen, full := c != nil && len(c.open) > 0, s.opened > MaxBuckets
 	s.mu.Unlock()
-	if full {
+	if full && !isOpen {
 		return nil
 	}
-	return s.Open(name, opts)
+	rs := s.Open(name, opts)
+	rs.bucket = true
+	return rs
 }
 
 func (s *Store) newCounts() *counts {
@@ -186,15 +194,40 @@ func (rs *Ruleset) Recovered() {
 	rs.failing = false
 }
 
-// Close ends the hold; once is enough. What no other hold of the same name has is shown no more.
+// Close ends the hold; once is enough. What no other hold of the same name has is shown no
+// more, and its counts are gone; but a bucket's stay while there is any source of buckets,
+// for after a reload it is opened when it is next asked for.
 func (rs *Ruleset) Close() {
-	rs.store.mu.Lock()
-	defer rs.store.mu.Unlock()
+	s := rs.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if rs.closed {
+		return
+	}
 	rs.retire()
 	rs.rules, rs.closed = nil, true
 	rs.open = slices.DeleteFunc(rs.open, func(other *Ruleset) bool { return other == rs })
-	if len(rs.open) == 0 {
-		delete(rs.store.counts, rs.name)
+	if len(rs.open) > 0 {
+		return
+	}
+	s.opened--
+	if other := s.counts[OtherBuckets]; !rs.bucket || other == nil || len(other.open) == 0 {
+		delete(s.counts, rs.name)
+	}
+	s.forget()
+}
+
+// forget drops the counts of buckets that are not open if there are too many, or if there
+// is no source of buckets any more.
+func (s *Store) forget() {
+	most := s.opened
+	if s.counts[OtherBuckets] != nil {
+		most += MaxBuckets
+	}
+	for name, c := range s.counts {
+		if len(s.counts) > most && len(c.open) == 0 {
+			delete(s.counts, name)
+		}
 	}
 }
 
