@@ -172,6 +172,7 @@ func newPreflightServer(t *testing.T) (url string) {
 		w.Header().Set("X-Oss-Request-Id", "59FC3349BC4D25C01C26CBA2")
 	})
 	mux.HandleFunc("/denied", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/xml")
 		w.WriteHeader(notAllowed.Status)
 		_, _ = fmt.Fprintf(w, "<Error>\n  <Code>%s</Code>\n  <Message>%s</Message>\n  <RequestId>5DECB1F6F3150D373335D8D2</RequestId>\n  <EC>%s</EC>\n</Error>\n", notAllowed.Code, notAllowed.Message, notAllowed.EC)
 	})
