@@ -1,0 +1,71 @@
+# Caddy's own builds leave out the same databases, of its ACME server. All commands here
+# share the tags, and so one build cache; "make build TAGS=" builds with everything.
+TAGS ?= nobadger,nomysql,nopgx
+export GOFLAGS := $(shell go env GOFLAGS) -tags=$(TAGS)
+
+# How long each fuzz target runs.
+FUZZTIME ?= 1m
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' Makefile
+
+.PHONY: test
+test: deps fmt vet lint unit e2e ## Run every check and test
+
+.PHONY: fmt
+fmt: ## Check the formatting
+	@files=$$(gofmt -s -l $$(find . -name node_modules -prune -o -name '*.go' -print)) || exit 1; \
+	if [ -n "$$files" ]; then printf 'to be formatted with gofmt -s -w:\n%s\n' "$$files"; exit 1; fi
+
+.PHONY: vet
+vet: ## Run go vet
+	go vet ./...
+
+.PHONY: lint
+lint: ## Run golangci-lint, at the version of tools/go.mod
+	go tool -modfile=tools/go.mod golangci-lint run
+	cd test && go tool -modfile=../tools/go.mod golangci-lint run
+
+.PHONY: unit
+unit: ## Run the packages' tests with the race detector
+	go test -race -shuffle=on ./...
+
+.PHONY: e2e
+e2e: deps ## Run the end-to-end tests: a real Caddy, a real browser
+	cd test && go vet ./...
+	cd test && go test -shuffle=on -count=1 -timeout 20m ./...
+
+.PHONY: deps
+deps: ## Check for what the end-to-end tests need; root on Debian installs it
+	sh test/deps.sh
+
+.PHONY: bench
+bench: ## Run the benchmarks
+	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME, one after another
+	@set -e; packages=$$(go list ./...); for package in $$packages; do \
+		list=$$(go test -list '^Fuzz' "$$package"); \
+		for target in $$(printf '%s\n' "$$list" | grep '^Fuzz'); do \
+			echo "$$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package"; \
+		done; \
+	done
+
+.PHONY: vuln
+vuln: ## Look for known vulnerabilities in what is called
+	go tool -modfile=tools/go.mod govulncheck ./...
+
+.PHONY: build
+build: ## Build bin/caddy
+	go build -o bin/caddy ./cmd/caddy
+
+.PHONY: quickstart
+quickstart: ## Run the quickstart, at http://localhost:8080
+	go run ./cmd/caddy run --config examples/quickstart/Caddyfile
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf bin

@@ -1,0 +1,224 @@
+package osscors
+
+import (
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
+)
+
+// Every mistake stops the configuration, and the message says where it is and what is
+// allowed. None ever means "allow".
+func TestBadConfiguration(t *testing.T) {
+	p := newProxy(t)
+	write(t, "good.xml", appRules)
+	write(t, "empty.xml", "")
+	write(t, "blank.xml", " \n")
+	write(t, "long.xml", appRules+strings.Repeat(" ", corsrules.MaxDocumentBytes))
+	write(t, "cut.xml", appRules[:200])
+	write(t, "wrong.xml", strings.Replace(appRules, "<AllowedMethod>PUT", "\n<AllowedMethod>put", 1))
+	write(t, "norule.xml", "<CORSConfiguration></CORSConfiguration>")
+	write(t, "other.xml", "<html></html>")
+	write(t, "many.xml", document(strings.Split(strings.Repeat(plainRule+"|", 10)+plainRule, "|")...))
+	mkdir(t, "directory.xml")
+	if err := syscall.Mkfifo("fifo.xml", 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		desc, site string
+		want       []string // in the message; "line n": the site's n-th, from 0
+	}{
+		{"no arguments", "oss_cors", []string{"line 0", "oss_cors cors.xml", "rules file"}},
+		{"an empty block", "oss_cors {\n}", []string{"Caddyfile:", "oss_cors cors.xml", "rules file"}},
+		{"a block without rules", "oss_cors {\nresponse_vary\n}", []string{"Caddyfile:", "no rules"}},
+		{"a lone named matcher", "@m path /a*\noss_cors @m", []string{"line 1", "oss_cors @m cors.xml"}},
+		{"a lone matcher and a block without rules", "@m path /a*\noss_cors @m {\nresponse_vary\n}", []string{"Caddyfile:", "no rules"}},
+		{"an undefined matcher", "oss_cors @m good.xml", []string{"oss_cors", "@m"}},
+		{"a lone star is a file", "oss_cors *", []string{"*", "no such file"}},
+		{"two files", "oss_cors good.xml other.xml", []string{"line 0", "good.xml is no matcher"}},
+		{"three arguments", "oss_cors /a good.xml other.xml", []string{"line 0", "too many arguments"}},
+		{"a file and rules", "oss_cors good.xml {\nrules file other.xml\n}", []string{"line 0", "good.xml is no matcher"}},
+		{"a matcher, a file and rules", "oss_cors /a good.xml {\nrules file other.xml\n}", []string{"line 0", "too many arguments"}},
+		{"an unknown option", "oss_cors good.xml {\nresponse_very\n}", []string{"line 1", "unrecognized subdirective 'response_very'", "response_vary"}},
+		{"an option twice", "oss_cors good.xml {\nname a\nname b\n}", []string{"line 2", "name is given twice"}},
+		{"rules twice", "oss_cors {\nrules file good.xml\nrules file good.xml\n}", []string{"line 2", "rules is given twice"}},
+		{"a flag twice", "oss_cors good.xml {\nresponse_vary\nresponse_vary\n}", []string{"line 2", "response_vary is given twice"}},
+		{"a flag with an argument", "oss_cors good.xml {\nresponse_vary off\n}", []string{"line 1", "response_vary takes no argument"}},
+		{"credentials with an argument", "oss_cors good.xml {\nallow_credentials false\n}", []string{"line 1", "allow_credentials takes no argument"}},
+		{"name without an argument", "oss_cors good.xml {\nname\n}", []string{"line 1", "name takes exactly one argument"}},
+		{"an empty name", "oss_cors good.xml {\nname \"\"\n}", []string{"line 1", "name takes exactly one argument"}},
+		{"two names", "oss_cors good.xml {\nname a b\n}", []string{"line 1", "name takes exactly one argument"}},
+		{"a flag with a block", "oss_cors good.xml {\nresponse_vary {\nname a\n}\n}", []string{"line 1", "unrecognized subdirective"}},
+		{"shadow without an argument", "oss_cors good.xml {\nshadow\n}", []string{"line 1", "shadow takes exactly one argument"}},
+		{"denied_origins without an argument", "oss_cors good.xml {\ndenied_origins\n}", []string{"line 1", "denied_origins takes exactly one argument"}},
+		{"denied_origins below 0", "oss_cors good.xml {\ndenied_origins -1\n}", []string{"line 1", "denied_origins -1", "0 for none"}},
+		{"rules without a source", "oss_cors {\nrules\n}", []string{"line 1", "rules takes a source", "file, inline"}},
+		{"rules of an unknown source", "oss_cors {\nrules fiel good.xml\n}", []string{"line 1", "unknown source of rules 'fiel'", "file, inline"}},
+		{"rules file without a path", "oss_cors {\nrules file\n}", []string{"line 1", "exactly one argument"}},
+		{"rules file with two paths", "oss_cors {\nrules file good.xml other.xml\n}", []string{"line 1", "exactly one argument"}},
+		{"rules inline without a document", "oss_cors {\nrules inline\n}", []string{"line 1", "exactly one argument"}},
+		{"rules inline with an empty document", "oss_cors {\nrules inline \"\"\n}", []string{"inline", "no document"}},
+		{"an unknown option of a source", "oss_cors {\nrules file good.xml {\nrefrsh 5s\n}\n}", []string{"line 2", "unrecognized subdirective 'refrsh'", "max_rules, refresh"}},
+		{"an option of a source twice", "oss_cors {\nrules file good.xml {\nrefresh 5s\nrefresh 5s\n}\n}", []string{"line 3", "refresh is given twice"}},
+		{"refresh without an argument", "oss_cors {\nrules file good.xml {\nrefresh\n}\n}", []string{"line 2", "refresh takes exactly one argument"}},
+		{"refresh 0", "oss_cors {\nrules file good.xml {\nrefresh 0\n}\n}", []string{"line 2", "refresh 0", "such as 5s"}},
+		{"refresh below 0", "oss_cors {\nrules file good.xml {\nrefresh -5s\n}\n}", []string{"line 2", "refresh -5s", "at least 10ms"}},
+		{"too short a refresh", "oss_cors {\nrules file good.xml {\nrefresh 5ns\n}\n}", []string{"line 2", "refresh 5ns", "at least 10ms"}},
+		{"refresh without a unit", "oss_cors {\nrules file good.xml {\nrefresh 5\n}\n}", []string{"line 2", "refresh 5", "such as 5s"}},
+		{"max_rules 0", "oss_cors {\nrules file good.xml {\nmax_rules 0\n}\n}", []string{"line 2", "max_rules 0", "from 1"}},
+		{"max_rules that is no number", "oss_cors {\nrules file good.xml {\nmax_rules many\n}\n}", []string{"line 2", "max_rules many", "from 1"}},
+		{"refresh of inline rules", "oss_cors {\nrules inline x {\nrefresh 5s\n}\n}", []string{"line 2", "unrecognized subdirective 'refresh'", "max_rules"}},
+		{"a bucket without a kind", "oss_cors {\nrules directory .\nbucket\n}", []string{"line 2", "bucket path, bucket host"}},
+		{"many buckets and no bucket", "oss_cors {\nrules directory .\n}", []string{"bucket path", "bucket host"}},
+
+		{"bucket_api with an argument", "oss_cors {\nrules storage\nbucket path\nbucket_api on\n}", []string{"line 3", "access_key <id> <secret> <bucket…>"}},
+		{"bucket_api without a key", "oss_cors {\nrules storage\nbucket path\nbucket_api {\n}\n}", []string{"bucket_api", "no access key"}},
+		{"bucket_api with half a key", "oss_cors {\nrules storage\nbucket path\nbucket_api {\naccess_key id secret\n}\n}", []string{"line 4", "access_key <id> <secret> <bucket…>"}},
+		{"bucket_api over a file", "oss_cors {\nrules file good.xml\nbucket_api {\naccess_key id secret *\n}\n}", []string{"bucket_api", "rules storage"}},
+
+		{"a missing file", "oss_cors missing.xml", []string{"missing.xml", "no such file", "working directory"}},
+		{"an empty path", `oss_cors ""`, []string{"rules file", "no such file"}},
+		{"an undefined placeholder", "oss_cors {env.NO_SUCH_VARIABLE}/cors.xml", []string{"{env.NO_SUCH_VARIABLE}/cors.xml"}},
+		{"an empty file", "oss_cors empty.xml", []string{"empty.xml:1:1", "at least one CORSRule"}},
+		{"a blank file", "oss_cors blank.xml", []string{"blank.xml:1:1", "at least one CORSRule"}},
+		{"too long a file", "oss_cors long.xml", []string{"long.xml:", "more than 16384 bytes"}},
+		{"a file that is cut off", "oss_cors cut.xml", []string{"cut.xml:2:", "not well-formed"}},
+		{"a wrong value", "oss_cors wrong.xml", []string{"wrong.xml:3:16", `"put"`, "GET, PUT, DELETE, POST and HEAD"}},
+		{"no rule", "oss_cors norule.xml", []string{"norule.xml:1:1", "at least one is needed"}},
+		{"another document", "oss_cors other.xml", []string{"other.xml:1:1", "not <CORSConfiguration>"}},
+		{"too many rules", "oss_cors many.xml", []string{"many.xml:12:1", "at most 10", "max_rules"}},
+		{"more than max_rules", "oss_cors {\nrules file good.xml {\nmax_rules 1\n}\n}", []string{"good.xml:3:1", "at most 1"}},
+		{"a directory", "oss_cors directory.xml", []string{"directory.xml is not a regular file"}},
+		{"a named pipe", "oss_cors fifo.xml", []string{"fifo.xml is not a regular file"}},
+		{"a device", "oss_cors /dev/zero", []string{"/dev/zero is not a regular file"}},
+		{"a bad inline document", "oss_cors {\nrules inline <<RULES\n<CORSConfiguration>\n</CORSConfiguration>\nRULES\n}", []string{"inline:1:1", "no CORSRule"}},
+		{"a bad shadow", "oss_cors good.xml {\nshadow norule.xml\n}", []string{"norule.xml:1:1"}},
+	} {
+		t.Run(test.desc, func(t *testing.T) {
+			err := p.tryLoad(t, test.site)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			for _, want := range test.want {
+				var n int
+				if _, err := fmt.Sscanf(want, "line %d", &n); err == nil {
+					want = fmt.Sprint("at Caddyfile:", p.firstLine()+n)
+				}
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("the message lacks %q:\n%v", want, err)
+				}
+			}
+		})
+	}
+}
+
+// All faults of a document are told at once.
+func TestAllFaultsAtOnce(t *testing.T) {
+	p := newProxy(t)
+	write(t, "cors.xml", document(element("AllowedOrigin", "https://*.*")+element("AllowedMethod", "PATCH"), element("MaxAgeSeconds", "-1")))
+	err := p.tryLoad(t, "oss_cors cors.xml")
+	if err == nil || strings.Count(err.Error(), "\ncors.xml:") != 5 {
+		t.Errorf("want 5 faults, each on a line: %v", err)
+	}
+}
+
+// What JSON can say and a Caddyfile cannot is refused as well.
+func TestBadJSON(t *testing.T) {
+	newProxy(t)
+	write(t, "good.xml", appRules)
+	for _, test := range []struct {
+		desc, handler, want string
+	}{
+		{"no rules", `{}`, "no rules"},
+		{"null rules", `{"rules": null}`, "rules"},
+		{"rules without a source", `{"rules": {"path": "good.xml"}}`, "source"},
+		{"an unknown source", `{"rules": {"source": "fiel"}}`, "http.oss_cors.rules.fiel"},
+		{"no path", `{"rules": {"source": "file"}}`, "rules file"},
+		{"no document", `{"rules": {"source": "inline"}}`, "no document"},
+		{"a misspelt field", `{"rules": {"source": "file", "path": "good.xml"}, "respons_vary": true}`, "respons_vary"},
+		{"a misspelt field of a source", `{"rules": {"source": "file", "pth": "good.xml"}}`, "pth"},
+		{"max_rules below 0", `{"rules": {"source": "file", "path": "good.xml", "max_rules": -1}}`, "max_rules is -1"},
+		{"refresh below 0", `{"rules": {"source": "file", "path": "good.xml", "refresh": -1}}`, "at least 10ms"},
+		{"a bucket of two kinds", `{"rules": {"source": "directory", "path": "."}, "bucket": {"path": true, "name": "a"}}`, "one of path, host and name"},
+	} {
+		t.Run(test.desc, func(t *testing.T) {
+			err := loadHandler(t, test.handler)
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("want an error with %q: %v", test.want, err)
+			}
+		})
+	}
+}
+
+func TestOriginsTooWideForCredentials(t *testing.T) {
+	p := newProxy(t)
+	for _, test := range []struct {
+		origin string
+		ok     bool
+	}{
+		{"https://app.example.com", true},
+		{"https://*.example.com", true},
+		{"https://*.a.b.example.com:8443", true},
+		{"http://localhost:*", true},
+		{"https://[::1]:*", true},
+		{"capacitor://localhost", true},
+		{"*", false},
+		{"null", false},
+		{"NULL", false},
+		{"app.example.com", false},
+		{"*.example.com", false},
+		{"https://*", false},
+		{"https://*:443", false},
+		{"https://*.com", false},
+		{"https://*.localhost", false},
+		{"https://*example.com", false},
+		{"https://app*.example.com", false},
+		{"https://app-*.example.com", false},
+		{"https://app.example.*", false},
+		{"https://app.*.com", false},
+		{"https://app.example.com*", false},
+		{"https://app.example.com:8*", false},
+		{"http*://app.example.com", false},
+		{"*://app.example.com", false},
+		{"http://:*", false},
+		{"https://*.", false},
+		{"https://*..com", false},
+		{"https://*.com.", false},
+	} {
+		t.Run(test.origin, func(t *testing.T) {
+			write(t, "cors.xml", document(element("AllowedOrigin", test.origin)+element("AllowedMethod", "GET")))
+			if err := p.tryLoad(t, "oss_cors cors.xml"); err != nil {
+				t.Fatalf("without credentials: %v", err)
+			}
+			err := p.tryLoad(t, "oss_cors cors.xml {\nallow_credentials\n}")
+			switch {
+			case test.ok && err != nil:
+				t.Error(err)
+			case !test.ok && err == nil:
+				t.Error("no error")
+			case !test.ok && !strings.Contains(err.Error(), "cors.xml:2:26: AllowedOrigin "):
+				t.Errorf("the message does not say where: %v", err)
+			}
+		})
+	}
+}
+
+// Tenants write the rules of buckets: they could allow themselves credentials.
+func TestCredentialsOfManyBuckets(t *testing.T) {
+	p := newProxy(t)
+	for _, source := range []string{"directory .", "storage"} {
+		err := p.tryLoad(t, "oss_cors {\nrules "+source+"\nbucket path\nallow_credentials\n}")
+		if err == nil || !strings.Contains(err.Error(), "allow_credentials") {
+			t.Errorf("rules %s: %v", source, err)
+		}
+	}
+}
+
+// firstLine is the number of the Caddyfile's line on which the first site's body begins.
+func (p *proxy) firstLine() int {
+	const marker = "# the body"
+	before, _, _ := strings.Cut(p.caddyfile(make([]string, 2), []string{marker}), marker)
+	return 1 + strings.Count(before, "\n")
+}

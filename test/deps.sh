@@ -1,0 +1,40 @@
+#!/bin/sh
+# Checks for the programs that the end-to-end tests need besides Go. What is missing is
+# installed by root on Debian; elsewhere the command that installs it is printed.
+set -eu
+
+apt= dnf= brew= missing=
+
+# need <program> <Debian package> <Fedora package> <Homebrew formula>
+need() {
+	command -v "$1" >/dev/null 2>&1 && return
+	missing="$missing $1" apt="$apt $2" dnf="$dnf $3" brew="$brew $4"
+}
+
+need chromium chromium chromium chromium
+need node nodejs nodejs node
+need npm npm nodejs-npm node
+
+if [ -z "$missing" ]; then
+	exit
+fi
+echo "The end-to-end tests need programs that are not installed:$missing" >&2
+
+if command -v apt-get >/dev/null 2>&1; then
+	if [ "$(id -u)" = 0 ]; then
+		echo "Installing Debian's packages:$apt" >&2
+		apt-get update
+		DEBIAN_FRONTEND=noninteractive apt-get install -y $apt
+		exit
+	fi
+	command="sudo apt-get update && sudo apt-get install -y$apt"
+elif command -v dnf >/dev/null 2>&1; then
+	command="sudo dnf install -y$dnf"
+elif command -v brew >/dev/null 2>&1; then
+	command="brew install$brew"
+else
+	echo "Install them, so that they are found in the PATH." >&2
+	exit 1
+fi
+echo "Install them with: $command" >&2
+exit 1
