@@ -51,7 +51,6 @@ type apiClientConfig struct {
 	v4          bool
 	id, secret  string
 	bucket      string
-	retry       bool // after errors, where the client can be told not to
 }
 
 // apiClients are all clients by their names.
@@ -100,12 +99,10 @@ func newSDKv2(t *testing.T, c apiClientConfig) apiClient {
 		WithEndpoint("http://" + c.endpoint()).WithRegion(apiRegion).
 		WithCredentialsProvider(credentials.NewStaticCredentialsProvider(c.id, c.secret)).
 		WithUseCName(c.style == "cname").
+		WithRetryMaxAttempts(1).
 		WithHttpClient(c.httpClient(t))
 	if !c.v4 {
 		config = config.WithSignatureVersion(ossv2.SignatureVersionV1)
-	}
-	if !c.retry {
-		config = config.WithRetryMaxAttempts(1)
 	}
 	return &sdkV2Client{ossv2.NewClient(config), ossv2.Ptr(c.bucket)}
 }
