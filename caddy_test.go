@@ -40,6 +40,7 @@ type proxy struct {
 	metricsURL string
 	state      string // where Caddy keeps its own files, lest it touch the user's
 	options    string // more global options
+	miswired   bool   // others answer or speak CORS in the handler's place
 }
 
 // newProxy prepares a Caddy and makes a new directory the working directory. Caddy is
@@ -146,7 +147,11 @@ type reply struct {
 // ask sends a request to the first site, on a connection of its own and byte for byte.
 func (p *proxy) ask(t testing.TB, requestLine string, lines ...string) reply {
 	t.Helper()
-	return askAt(t, p.addrs[0], requestLine, lines...)
+	answer := askAt(t, p.addrs[0], requestLine, lines...)
+	if !p.miswired {
+		expectAgreement(t, requestLine, lines, answer)
+	}
+	return answer
 }
 
 func (p *proxy) preflight(t testing.TB, lines ...string) reply {

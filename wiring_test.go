@@ -15,6 +15,7 @@ import (
 // allows: whoever changes a line here changes what the documentation must warn of.
 func TestWiring(t *testing.T) {
 	p := newProxy(t)
+	p.miswired = true
 	write(t, "cors.xml", appRules)
 	pages := upstream(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Access-Control-Allow-Origin", "*")
@@ -76,6 +77,7 @@ func TestWiring(t *testing.T) {
 // route lets one write it.
 func TestPreflightBehindOtherHandlers(t *testing.T) {
 	p := newProxy(t)
+	p.miswired = true
 	write(t, "cors.xml", appRules)
 	for _, test := range []struct {
 		desc, site string

@@ -1,0 +1,69 @@
+package osscors
+
+import (
+	"net/textproto"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
+)
+
+// expectAgreement fails the test if what explains a request disagrees with how it was
+// answered. It is asked of every request that the integration tests send through a single
+// handler with a single document.
+func expectAgreement(t testing.TB, requestLine string, lines []string, answer reply) {
+	t.Helper()
+	handlers := liveHandlers.all()
+	if len(handlers) != 1 || handlers[0].Bucket != nil || !answeredByHandler(answer) {
+		return
+	}
+	rules, err := handlers[0].source.Rules(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	method, _, _ := strings.Cut(requestLine, " ")
+	q := explainRequest{Method: method, RequestHeaders: valuesOf(lines, "Access-Control-Request-Headers")}
+	origins, methods := valuesOf(lines, "Origin"), valuesOf(lines, "Access-Control-Request-Method")
+	preflight := method == "OPTIONS"
+	if preflight && len(methods) == 1 {
+		q.Method = methods[0]
+	}
+	if len(origins) != 1 || preflight && len(methods) != 1 {
+		return // not what can be asked
+	}
+	q.Origin = origins[0]
+	e := explain(handlers[0], rules, q)
+	j := e.Actual
+	if preflight {
+		j = e.Preflight
+	}
+	want := []string{}
+	for name, value := range j.ResponseHeaders {
+		if name, ok := strings.CutPrefix(name, "Access-Control-"); ok {
+			want = append(want, name+": "+value)
+		}
+	}
+	slices.Sort(want)
+	if got := cors(answer.Header); !slices.Equal(got, want) {
+		t.Errorf("%s %q was answered %q, and is explained as %q", requestLine, lines, got, want)
+	}
+	if preflight && (answer.StatusCode == 200) != (j.Outcome == corsrules.Allowed.String()) {
+		t.Errorf("%s %q was answered %d, and is explained as %s", requestLine, lines, answer.StatusCode, j.Outcome)
+	}
+}
+
+// answeredByHandler reports whether an answer is the handler's, and not Go's server's own
+// to a request that no handler saw.
+func answeredByHandler(answer reply) bool { return answer.Header.Get("Server") == "Caddy" }
+
+// valuesOf returns the values of a header's lines, those without one left out.
+func valuesOf(lines []string, name string) (values []string) {
+	for _, line := range lines {
+		key, value, _ := strings.Cut(line, ":")
+		if value = strings.Trim(value, " \t"); value != "" && textproto.CanonicalMIMEHeaderKey(key) == name {
+			values = append(values, value)
+		}
+	}
+	return values
+}
