@@ -12,6 +12,8 @@ need() {
 }
 
 need chromium chromium chromium chromium
+# Debian's is the one with long support; any other will do.
+command -v firefox >/dev/null 2>&1 || need firefox-esr firefox-esr firefox firefox
 need node nodejs nodejs node
 need npm npm nodejs-npm node
 
