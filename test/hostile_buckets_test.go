@@ -1,0 +1,48 @@
+package test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestHostileBucketNames asks for buckets by names that would leave the directory of the
+// rules, in all the ways that a path can say so. None is a bucket's, so that none is read:
+// each is answered as one without rules.
+func TestHostileBucketNames(t *testing.T) {
+	tb := startTestbed(t, testbedConfig{site: "oss_cors {\n\trules directory rules\n\tbucket path\n}\nreverse_proxy {{origin}}\n"})
+	all := rulesFor(false, "*")
+	if err := os.MkdirAll(filepath.Join(tb.dir, "rules/sub"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	tb.write(t, "rules/bucket.xml", all)
+	tb.write(t, "rules/sub/inner.xml", all)
+	tb.write(t, "secret.xml", all) // beside the directory, as cors.xml is
+	tb.write(t, "rules/.xml", all)
+	tb.write(t, "rules/...xml", all)
+	tb.write(t, "rules/BUCKET.xml", all)
+
+	if a := tb.askOnce(t, "OPTIONS", "/bucket/k.txt", fromApp, forGet); a.StatusCode != 200 {
+		t.Fatalf("a bucket that has rules: %s", a.Status)
+	}
+	before := tb.counts(t)
+	var counts []string
+	for _, path := range []string{
+		"/../secret/k", "/..%2fsecret/k", "/%2e%2e%2fsecret/k", "/%2e%2e/secret/k", "/..%5csecret/k", "/..\\secret/k",
+		"/bucket/../secret/k", "/./bucket/k", "/bucket/./k", "/bucket/%2e%2e/k", "/bucket%2f..%2f..%2fsecret/k",
+		"/sub%2finner/k", "/sub/inner", "//bucket/k", "/", "/..", "/.", "/../..", "/%00/k", "/bucket%00/k", "/bucket%2exml/k",
+		"/BUCKET/k", "/b\xc3\xbccket/k", "/" + strings.Repeat("b", 64) + "/k", "/" + strings.Repeat("b", 10_000), "/-bucket/k", "/bucket-/k", "/cors/k", "/secret/k",
+		"/*/k", "/bucke?/k", "/file:%2f%2f%2fetc%2fpasswd/k", "/con/k", "/bucket.xml/k", "/{env.HOME}/k", "/{http.request.header.X}/k",
+	} {
+		if a := tb.askOnce(t, "OPTIONS", path, fromApp, forGet, "X: bucket"); a.StatusCode != 403 || !strings.Contains(a.body, "not enabled") {
+			t.Errorf("%.80s: %s", path, a.Status)
+		}
+		counts = append(counts, "denied preflight no_rules")
+	}
+	tb.expectCounts(t, before, counts...)
+	if log := tb.log.String(); strings.Contains(log, `"level":"error"`) {
+		t.Errorf("errors in the log:\n%s", strings.Join(slices.DeleteFunc(strings.Split(log, "\n"), func(line string) bool { return !strings.Contains(line, `"error"`) }), "\n"))
+	}
+}
