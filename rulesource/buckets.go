@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io/fs"
 	"strconv"
 	"sync"
@@ -51,6 +52,7 @@ type buckets struct {
 	ctx     context.Context // of the configuration
 	known   sync.Map        // bucket to *bucket: those that have a document
 	unknown unknownBuckets
+	changes [64]sync.Mutex // by bucket, guards what is known of it while that changes
 	flights singleflight.Group
 	loads   chan struct{}
 	reads   atomic.Uint64 // numbers the reads, so that a slow one never undoes a later one
@@ -60,11 +62,10 @@ type buckets struct {
 
 // bucket is a bucket that has a document.
 type bucket struct {
-	mu       sync.Mutex // guards document's changes, and read
-	document *Document
-	read     uint64 // the read that was last published
+	document *Document // with rules, from the start
+	read     uint64    // the read that was last published
 
-	checked    atomic.Int64 // when the document was last read, in Unix nanoseconds
+	checked    atomic.Int64 // when the last read of the document began, in Unix nanoseconds
 	used       atomic.Int64
 	refreshing atomic.Bool
 }
@@ -116,17 +117,17 @@ func (b *buckets) PerBucket() {}
 // Rules implements Source. The empty name stands for a request that names no bucket.
 func (b *buckets) Rules(ctx context.Context, name string) (*Rules, error) {
 	now := time.Now()
-	if found, ok := b.known.Load(name); ok {
-		return b.current(ctx, name, found.(*bucket), now), nil
+	if known, ok := b.find(name); ok {
+		return b.current(ctx, name, known, now), nil
 	}
 	if name == "" || b.unknown.has(name, now.Add(-b.refresh)) {
 		return b.other, nil
 	}
-	if err := b.wait(ctx, name); err != nil {
+	if err := b.wait(ctx, name, now.Add(-b.refresh/2)); err != nil {
 		return b.other, err
 	}
-	if found, ok := b.known.Load(name); ok {
-		return found.(*bucket).document.Rules(), nil
+	if known, ok := b.find(name); ok {
+		return known.document.Rules(), nil
 	}
 	return b.other, nil
 }
@@ -138,22 +139,28 @@ func (b *buckets) current(ctx context.Context, name string, known *bucket, now t
 	known.used.Store(now.UnixNano())
 	switch age := now.Sub(time.Unix(0, known.checked.Load())); {
 	case age >= b.refresh:
-		_ = b.wait(ctx, name) // there is the last good copy
-		if _, ok := b.known.Load(name); !ok {
+		_ = b.wait(ctx, name, now.Add(-b.refresh/2)) // there is the last good copy
+		var ok bool
+		if known, ok = b.find(name); !ok {
 			return b.other
 		}
 	case age >= b.refresh/2 && known.refreshing.CompareAndSwap(false, true):
 		go func() {
 			defer known.refreshing.Store(false)
-			_ = b.wait(b.ctx, name)
+			_ = b.wait(b.ctx, name, now.Add(-b.refresh/2))
 		}()
 	}
 	return known.document.Rules()
 }
 
-// wait has a document loaded, once however many wait for it.
-func (b *buckets) wait(ctx context.Context, name string) error {
-	done := b.flights.DoChan(name, func() (any, error) { return nil, b.load(name) })
+// wait has a document loaded, once however many wait for it, unless it has been since.
+func (b *buckets) wait(ctx context.Context, name string, since time.Time) error {
+	done := b.flights.DoChan(name, func() (any, error) {
+		if b.isKnownSince(name, since) { // by a flight that has just ended
+			return nil, nil
+		}
+		return nil, b.load(name)
+	})
 	select {
 	case result := <-done:
 		return result.Err
@@ -162,25 +169,79 @@ func (b *buckets) wait(ctx context.Context, name string) error {
 	}
 }
 
+// isKnownSince reports whether it is known, by a read that began after since, what document
+// a bucket has.
+func (b *buckets) isKnownSince(name string, since time.Time) bool {
+	if known, ok := b.find(name); ok {
+		return known.checked.Load() > since.UnixNano()
+	}
+	return b.unknown.has(name, since)
+}
+
 // load reads a bucket's document and publishes what it finds. An error means that it is
 // not known whether there is one.
 func (b *buckets) load(name string) error {
 	ctx, cancel := context.WithTimeout(b.ctx, loadDeadline)
 	defer cancel()
-	read := b.reads.Add(1)
+	read, began := b.reads.Add(1), time.Now()
 	content, err := b.readOne(ctx, name)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		b.unknown.add(name, read, time.Now())
-		b.forget(name)
-	case err != nil:
+	absent := errors.Is(err, fs.ErrNotExist)
+	if err != nil && !absent {
 		b.failed(name, err)
 		return err
-	default:
-		b.put(name, content, read)
 	}
+	b.publish(name, content, absent, read, began)
 	b.recovered()
 	return nil
+}
+
+// publish puts in force what a read has found, unless a later one has been there. It is as
+// old as the beginning of the read: however long that took, the document may have been
+// replaced meanwhile.
+func (b *buckets) publish(name string, content []byte, absent bool, read uint64, began time.Time) {
+	mu := b.change(name)
+	defer mu.Unlock()
+	known, _ := b.find(name)
+	switch {
+	case b.ctx.Err() != nil: // and close may be done
+	case b.unknown.lastRead(name) > read || known != nil && known.read > read:
+	case absent:
+		b.unknown.add(name, read, began)
+		b.forget(name)
+	case known == nil:
+		b.unknown.remove(name)
+		known = &bucket{document: b.newDocument(name)}
+		known.used.Store(began.UnixNano())
+		known.load(content, read, began)
+		b.known.Store(name, known)
+	default:
+		known.load(content, read, began)
+	}
+}
+
+// change locks what is known of a bucket.
+func (b *buckets) change(name string) *sync.Mutex {
+	mu := &b.changes[maphash.String(seed, name)%uint64(len(b.changes))]
+	mu.Lock()
+	return mu
+}
+
+var seed = maphash.MakeSeed()
+
+func (b *buckets) find(name string) (known *bucket, ok bool) {
+	found, ok := b.known.Load(name)
+	if !ok {
+		return nil, false
+	}
+	return found.(*bucket), true
+}
+
+func (known *bucket) load(content []byte, read uint64, began time.Time) {
+	known.read = read
+	if err := known.document.Load(content); err != nil && known.document.Rules() == nil {
+		known.document.denyAll(err)
+	}
+	known.checked.Store(began.UnixNano())
 }
 
 // readOne reads a document when there is room, and gives up at the deadline even if the
@@ -213,30 +274,7 @@ func (b *buckets) readOne(ctx context.Context, name string) ([]byte, error) {
 // finds it in force.
 func (b *buckets) reload(ctx context.Context, name string) error {
 	b.flights.Forget(name) // a read under way may have seen the old one
-	return b.wait(ctx, name)
-}
-
-// put puts a document in force that was read.
-func (b *buckets) put(name string, content []byte, read uint64) {
-	if !b.unknown.remove(name, read) {
-		return // it has been deleted meanwhile
-	}
-	found, loaded := b.known.LoadOrStore(name, &bucket{document: b.newDocument(name)})
-	known := found.(*bucket)
-	known.mu.Lock()
-	defer known.mu.Unlock()
-	if known.read > read {
-		return
-	}
-	known.read = read
-	if err := known.document.Load(content); err != nil && known.document.Rules() == nil {
-		known.document.denyAll(err)
-	}
-	now := time.Now().UnixNano()
-	known.checked.Store(now)
-	if !loaded {
-		known.used.Store(now)
-	}
+	return b.wait(ctx, name, time.Now())
 }
 
 func (b *buckets) newDocument(name string) *Document {
@@ -248,8 +286,11 @@ func (b *buckets) newDocument(name string) *Document {
 // failed records that a document could not be read. One that is loaded stays in force, and
 // is tried again in the background only, after half its time.
 func (b *buckets) failed(name string, err error) {
-	if found, ok := b.known.Load(name); ok {
-		found.(*bucket).checked.Store(time.Now().Add(-b.refresh / 2).UnixNano())
+	if b.ctx.Err() != nil { // which may be why
+		return
+	}
+	if known, ok := b.find(name); ok {
+		known.checked.Store(time.Now().Add(-b.refresh / 2).UnixNano())
 	}
 	text := err.Error()
 	if b.trouble.Swap(&text) == nil {
@@ -265,13 +306,10 @@ func (b *buckets) recovered() {
 	}
 }
 
-// forget drops a bucket's rules.
+// forget drops a bucket's rules. The caller has the lock that change takes.
 func (b *buckets) forget(name string) {
 	if found, ok := b.known.LoadAndDelete(name); ok {
-		known := found.(*bucket)
-		known.mu.Lock()
-		defer known.mu.Unlock()
-		known.document.Close()
+		found.(*bucket).document.Close()
 	}
 }
 
@@ -286,7 +324,9 @@ func (b *buckets) dropUnused() {
 		case now := <-ticker.C:
 			b.known.Range(func(name, found any) bool {
 				if now.Sub(time.Unix(0, found.(*bucket).used.Load())) > unusedTime {
+					mu := b.change(name.(string))
 					b.forget(name.(string))
+					mu.Unlock()
 				}
 				return true
 			})
@@ -297,6 +337,10 @@ func (b *buckets) dropUnused() {
 func (b *buckets) close() {
 	if b.other == nil {
 		return
+	}
+	for i := range b.changes { // so that none is being published
+		b.changes[i].Lock()
+		defer b.changes[i].Unlock()
 	}
 	b.known.Range(func(name, _ any) bool {
 		b.forget(name.(string))
@@ -323,7 +367,7 @@ func (u *unknownBuckets) has(name string, since time.Time) bool {
 	return u.seen[name].at.After(since)
 }
 
-func (u *unknownBuckets) add(name string, read uint64, now time.Time) {
+func (u *unknownBuckets) add(name string, read uint64, at time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.seen == nil {
@@ -335,17 +379,18 @@ func (u *unknownBuckets) add(name string, read uint64, now time.Time) {
 		}
 		delete(u.seen, some)
 	}
-	u.seen[name] = unknownBucket{read, now}
+	u.seen[name] = unknownBucket{read, at}
 }
 
-// remove removes a name, for a read has found its document; false if a later read has
-// found none.
-func (u *unknownBuckets) remove(name string, read uint64) bool {
+// lastRead returns the read that found a name to have no document; 0 if none is known.
+func (u *unknownBuckets) lastRead(name string) uint64 {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.seen[name].read > read {
-		return false
-	}
+	return u.seen[name].read
+}
+
+func (u *unknownBuckets) remove(name string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
 	delete(u.seen, name)
-	return true
 }

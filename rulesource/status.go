@@ -44,9 +44,7 @@ func (s *Inline) Reports() []Report { return []Report{s.document.Report()} }
 func (b *buckets) Reports() []Report {
 	var reports []Report
 	b.known.Range(func(_, found any) bool {
-		if r := found.(*bucket).document.Report(); r.Rules != nil { // else it is being loaded
-			reports = append(reports, r)
-		}
+		reports = append(reports, found.(*bucket).document.Report())
 		return true
 	})
 	slices.SortFunc(reports, func(a, b Report) int { return cmp.Compare(a.Rules.Name, b.Rules.Name) })

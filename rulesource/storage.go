@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
+	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -32,6 +34,7 @@ type Storage struct {
 
 	buckets
 	storage certmagic.Storage
+	mounted atomic.Bool // of a storage of files: its directory has been there
 }
 
 // CaddyModule returns the Caddy module information.
@@ -70,33 +73,69 @@ func (s *Storage) Open(ctx caddy.Context, opts *Options) error {
 	}
 	s.storage = ctx.Storage()
 	s.file = func(bucket string) string { return path.Join(prefix, bucket+".xml") }
-	s.read = func(ctx context.Context, bucket string) ([]byte, error) { return s.storage.Load(ctx, s.file(bucket)) }
+	s.read = s.Load
+	_ = s.checkMount() // which notes whether it is there
 	s.numbered = true
 	return s.open(ctx, s.BucketOptions, opts)
 }
 
 // Load returns a bucket's document as it is stored now; fs.ErrNotExist: it has none.
 func (s *Storage) Load(ctx context.Context, bucket string) ([]byte, error) {
-	return s.storage.Load(ctx, s.file(bucket))
+	content, err := s.storage.Load(ctx, s.file(bucket))
+	switch {
+	case err == nil:
+		s.mounted.Store(true)
+	case errors.Is(err, fs.ErrNotExist):
+		if mountErr := s.checkMount(); mountErr != nil {
+			return nil, mountErr
+		}
+	}
+	return content, err
 }
 
 // Store stores a bucket's document and puts it in force. When it returns nil the document
 // has been stored.
 func (s *Storage) Store(ctx context.Context, bucket string, document []byte) error {
+	if err := s.checkMount(); err != nil {
+		return err
+	}
 	if err := s.storage.Store(ctx, s.file(bucket), document); err != nil {
 		return err
 	}
+	s.mounted.Store(true)
 	_ = s.reload(ctx, bucket) // else in force within refresh, as at every other proxy
 	return nil
 }
 
 // Delete deletes a bucket's document, if there is one.
 func (s *Storage) Delete(ctx context.Context, bucket string) error {
+	if err := s.checkMount(); err != nil {
+		return err
+	}
 	if err := s.storage.Delete(ctx, s.file(bucket)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	_ = s.reload(ctx, bucket)
 	return nil
+}
+
+// checkMount reports that the directory of a storage of files was there and is not any
+// more, as when a mount is lost. Otherwise every document would seem to have been deleted,
+// and what is written would lie hidden once the mount is back.
+func (s *Storage) checkMount() error {
+	files, ok := s.storage.(*certmagic.FileStorage)
+	if !ok {
+		return nil
+	}
+	_, err := os.Stat(files.Path)
+	switch {
+	case err == nil:
+		s.mounted.Store(true)
+		return nil
+	case !s.mounted.Load() && errors.Is(err, fs.ErrNotExist): // the first write makes it
+		return nil
+	}
+	return fmt.Errorf("the storage's directory: %s", err) // not as fs.ErrNotExist
 }
 
 // Cleanup implements caddy.CleanerUpper.
