@@ -42,6 +42,7 @@ func (b *Bucket) validate() error {
 
 // of returns the bucket that r is for and the rest of the path, the object's key. A name
 // that OSS would not allow, or a path with a "." or ".." segment, names no bucket: "".
+// The origin server may take such a path for another bucket's.
 func (b *Bucket) of(r *http.Request) (bucket, key string) {
 	path := strings.TrimPrefix(r.URL.EscapedPath(), "/")
 	switch {
@@ -89,8 +90,10 @@ func isBucketName(name string) bool {
 	return 3 <= len(name) && len(name) <= 63 && name[0] != '-' && name[len(name)-1] != '-'
 }
 
+// hasDotSegment reports whether a path has a "." or ".." segment, be it between slashes or
+// the backslashes that some servers take for such.
 func hasDotSegment(path string) bool {
-	for segment := range strings.SplitSeq(path, "/") {
+	for segment := range strings.FieldsFuncSeq(path, func(r rune) bool { return r == '/' || r == '\\' }) {
 		if segment == "." || segment == ".." {
 			return true
 		}
