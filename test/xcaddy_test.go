@@ -81,9 +81,9 @@ func buildWithXcaddy(t *testing.T, version string) (binary string) {
 	// The version beside the path spares a look for released ones, which the replacement
 	// makes pointless.
 	xcaddy := exec.Command("go", "tool", "xcaddy", "build", version, "--with", modulePath+"@v0.0.0="+repoRoot, "--output", binary)
-	// xcaddy's own flags and its lack of cgo make other objects than "go build" does, three
-	// minutes' worth on two cores. These share the build cache, and with it nine tenths of
-	// that; what is linked is the same code.
+	// By xcaddy's own flags (-trimpath above all) and without cgo everything is compiled
+	// anew, which takes minutes. With these the build cache of "go build" serves, and it
+	// takes seconds; the code is the same.
 	cgo, err := exec.Command("go", "env", "CGO_ENABLED").Output()
 	if err != nil {
 		t.Fatal(err)
