@@ -2,9 +2,11 @@ package osscors
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
 )
@@ -26,6 +28,12 @@ func TestBadConfiguration(t *testing.T) {
 	if err := syscall.Mkfifo("fifo.xml", 0o600); err != nil {
 		t.Fatal(err)
 	}
+	hung := time.AfterFunc(patience, func() { // let go who waits for a writer
+		if f, err := os.OpenFile("fifo.xml", os.O_WRONLY|syscall.O_NONBLOCK, 0); err == nil {
+			f.Close()
+		}
+	})
+	defer hung.Stop()
 	for _, test := range []struct {
 		desc, site string
 		want       []string // in the message; "line n": the site's n-th, from 0

@@ -26,6 +26,9 @@ func TestDenialIsLoggedAsSent(t *testing.T) {
 			p.load(t, "oss_cors cors.xml {\nname "+newName()+"\n}\n"+test.site)
 			p.ask(t, "DELETE /prefix/key?query HTTP/1.1", "Origin: "+test.origin).Body.Close()
 			lines := readLog(t, log, "CORS request denied")
+			if len(lines) == 0 {
+				t.Fatal("no denial is logged")
+			}
 			var got struct{ Kind, Origin, Method, Host, URI, Reason, Value string }
 			if err := json.Unmarshal([]byte(lines[len(lines)-1]), &got); err != nil {
 				t.Fatal(err)

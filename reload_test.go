@@ -171,6 +171,9 @@ func TestEditedFile(t *testing.T) {
 			eventually(t, func() bool { return p.series(t)[successful] == 0 })
 			time.Sleep(settled)
 			lines := readLog(t, log, complaint)
+			if len(lines) == 0 {
+				t.Fatal("the log does not complain")
+			}
 			// A directory is missing for a moment before it is one.
 			if test.desc != "a directory" && len(lines) != i+1 {
 				t.Errorf("%d complaints after %d bad files:\n%s", len(lines), i+1, lines)

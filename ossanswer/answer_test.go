@@ -56,7 +56,7 @@ func TestServerTime(t *testing.T) {
 func TestErrorWithoutEC(t *testing.T) {
 	w := httptest.NewRecorder()
 	_ = New(w, httptest.NewRequest("GET", "/", nil)).Error(Error{Status: 500, Code: "InternalError", Message: "m"})
-	if strings.Contains(w.Body.String(), "EC") || strings.Contains(w.Body.String(), "RecommendDoc") || w.Header().Get("X-Oss-Ec") != "" {
+	if strings.Contains(w.Body.String(), "<EC>") || strings.Contains(w.Body.String(), "RecommendDoc") || w.Header().Get("X-Oss-Ec") != "" {
 		t.Errorf("an EC that is not known is shown:\n%v\n%s", w.Header(), w.Body)
 	}
 }

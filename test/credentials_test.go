@@ -25,14 +25,14 @@ func TestCVE_2018_20744_wildcardReflected(t *testing.T) {
 	}
 	for _, origin := range []string{"*", "https://*", "http*://example.com", "https://*example.com", "https://*.com", "https://example.*", "null", "NULL", "www.example.com", "*://app.example.com"} {
 		t.Run(origin, func(t *testing.T) {
-			refusesStart(t, tb, rulesFor(false, "https://app.example.com", origin), "cannot stand beside allow_credentials")
+			refusesStart(t, rulesFor(false, "https://app.example.com", origin), "cannot stand beside allow_credentials")
 		})
 	}
 }
 
 // refusesStart fails the test unless Caddy finds a configuration with these rules and
 // allow_credentials invalid, and says why.
-func refusesStart(t *testing.T, tb *testbed, rules, why string) {
+func refusesStart(t *testing.T, rules, why string) {
 	t.Helper()
 	dir := t.TempDir()
 	caddyfile := "{\n\tadmin off\n}\n\nhttp://:0 {\n\toss_cors {\n\t\trules file cors.xml\n\t\tallow_credentials\n\t}\n}\n"
