@@ -8,7 +8,7 @@ FUZZTIME ?= 1m
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' Makefile
 
 .PHONY: test
 test: deps fmt vet lint unit e2e ## Run every check and test
@@ -35,6 +35,13 @@ unit: ## Run the packages' tests with the race detector
 e2e: deps ## Run the end-to-end tests: a real Caddy, real clients and browsers
 	cd test && go vet ./...
 	cd test && go test -shuffle=on -count=1 -timeout 20m ./...
+
+.PHONY: e2e-xcaddy
+e2e-xcaddy: deps ## The same with the binary that xcaddy makes, at the oldest Caddy supported
+	cd test && XCADDY_GO_BUILD_FLAGS=-ldflags=-w CGO_ENABLED=$$(go env CGO_ENABLED) go tool xcaddy build \
+		$$(cd .. && go list -m -f '{{.Version}}' github.com/caddyserver/caddy/v2) \
+		--with github.com/caddy-oss-cors/caddy-oss-cors@v0.0.0=$(CURDIR) --output $(CURDIR)/bin/caddy-xcaddy
+	cd test && CADDY_BIN=$(CURDIR)/bin/caddy-xcaddy go test -shuffle=on -count=1 -timeout 20m ./...
 
 .PHONY: deps
 deps: ## Check for what the end-to-end tests need; root on Debian installs it

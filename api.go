@@ -52,8 +52,11 @@ func (b *BucketAPI) handler(bucket string) caddyhttp.Handler {
 	return caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		result := b.api.Serve(w, r, bucket)
 		log := b.log.Info
-		if result.Status >= http.StatusInternalServerError {
+		switch {
+		case result.Status >= http.StatusInternalServerError:
 			log = b.log.Error
+		case result.KeyID == "": // anyone can send these; the access log has them
+			log = b.log.Debug
 		}
 		log("bucket API request",
 			zap.String("operation", result.Operation),

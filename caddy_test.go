@@ -20,7 +20,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
-	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -34,7 +33,7 @@ import (
 // patience is how long anything may take before it counts as never.
 const patience = 10 * time.Second
 
-// proxy is the Caddy of one test: sites on fixed ports, and one that shows metrics.
+// proxy is the Caddy of one test: sites, and one more that shows metrics.
 type proxy struct {
 	addrs      []string // host:port of each site
 	metricsURL string
@@ -432,5 +431,4 @@ func mkdir(t testing.TB, path ...string) {
 var (
 	_ caddy.Provisioner           = stub{}
 	_ caddyhttp.MiddlewareHandler = stub{}
-	_ caddyfile.Unmarshaler       = (*Handler)(nil)
 )

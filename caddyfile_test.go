@@ -94,10 +94,14 @@ func loadHandler(t *testing.T, handler string) error {
 	handler = strings.Replace(handler, ", }", "}", 1)
 	return caddy.Load([]byte(`{
 		"admin": {"disabled": true, "config": {"persist": false}},
-		"apps": {"http": {"servers": {"s": {
-			"listen": ["`+freePorts(t, 1)[0]+`"],
-			"automatic_https": {"disable": true},
-			"routes": [{"handle": [`+handler+`]}]
-		}}}}
+		"storage": {"module": "file_system", "root": "`+t.TempDir()+`"},
+		"apps": {
+			"tls": {"disable_storage_clean": true},
+			"http": {"servers": {"s": {
+				"listen": ["`+freePorts(t, 1)[0]+`"],
+				"automatic_https": {"disable": true},
+				"routes": [{"handle": [`+handler+`]}]
+			}}}
+		}
 	}`), true)
 }

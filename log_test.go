@@ -20,6 +20,7 @@ func TestDenialIsLoggedAsSent(t *testing.T) {
 		{"the method is rewritten", "method GET\nrespond served", "https://three.example"},
 		{"the origin is taken away", "request_header -Origin\nrespond served", "https://four.example"},
 		{"the origin is replaced", "request_header Origin https://app.example.com\nrespond served", "https://five.example"},
+		{"the host is replaced", "request_header Host internal.example\nrespond served", "https://seven.example"},
 		{"an error restores the request", "uri strip_prefix /prefix\nrequest_header -Origin\nerror oops 500", "https://six.example"},
 	} {
 		t.Run(test.desc, func(t *testing.T) {

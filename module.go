@@ -187,7 +187,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 
 // decide asks the rules in force for the request's bucket.
 func (h *Handler) decide(r *http.Request) *answer {
-	a := &answer{handler: h, request: r, kind: metrics.Actual, origin: r.Header.Get("Origin"), method: r.Method, uri: r.RequestURI}
+	a := &answer{
+		handler: h, request: r, kind: metrics.Actual,
+		origin: r.Header.Get("Origin"), method: r.Method, host: r.Host, uri: r.RequestURI,
+	}
 	if isPreflight(r) {
 		a.kind, a.method = metrics.Preflight, r.Header.Get("Access-Control-Request-Method")
 	}

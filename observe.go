@@ -102,7 +102,7 @@ func (a *answer) logDenial(requestID string) {
 		zap.String("origin", metrics.OriginLabel(a.origin)),
 		zap.String("method", short(a.method)),
 		zap.Inline(decisionFields{a.decision}),
-		zap.String("host", a.request.Host),
+		zap.String("host", short(a.host)),
 		zap.String("uri", short(a.uri)),
 		zap.String("request_id", requestID))
 }

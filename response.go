@@ -22,7 +22,7 @@ type answer struct {
 
 	// The request as it was judged; other handlers may change it before its response
 	// is known. The method of a preflight is the one that it asks for.
-	origin, method, uri string
+	origin, method, host, uri string
 
 	bucket, key string // that the request names; empty without Handler.Bucket
 	rules       *rulesource.Rules

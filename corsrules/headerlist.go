@@ -98,14 +98,24 @@ func names(lines []string) iter.Seq[string] {
 // lines where they are in lower case, which spares an allocation.
 func (name headerList) in(lines []string) string {
 	for original := range names(lines) {
-		if len(original) != len(name) {
-			continue
-		}
-		if folded := lower(original); folded == string(name) {
-			return folded
+		if name.isFolded(original) {
+			return lower(original)
 		}
 	}
 	return string(name)
+}
+
+// isFolded reports whether name is s in lower case.
+func (name headerList) isFolded(s string) bool {
+	if len(s) != len(name) {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; c != name[i] && (c < 'A' || 'Z' < c || c+'a'-'A' != name[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 // cut returns the first name and what follows it.

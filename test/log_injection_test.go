@@ -151,3 +151,16 @@ func checkJSONLine(t *testing.T, line string) {
 		t.Errorf("more than an object: %q", line)
 	}
 }
+
+// However long a request's own text is, a denial's line is short.
+func TestLogLinesStayShort(t *testing.T) {
+	tb := startTestbed(t, testbedConfig{})
+	c := tb.dial(t)
+	c.send(request("OPTIONS / HTTP/1.1", "Host: "+strings.Repeat("h", 64*kilobyte), "Origin: https://evil.example", forGet))
+	c.receive(t, "OPTIONS")
+	for line := range strings.Lines(tb.log.String()) {
+		if strings.Contains(line, "CORS request denied") && len(line) > 4*kilobyte {
+			t.Errorf("a denial's line has %d bytes", len(line))
+		}
+	}
+}

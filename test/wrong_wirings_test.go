@@ -32,7 +32,7 @@ func TestWrongWirings(t *testing.T) {
 	}{
 		{desc: "header around a handle", leaks: true, status: 200,
 			site:    wiringHeader + "handle {\n" + wiringRules + "reverse_proxy {{origin}}\n}\n",
-			because: "`header Access-Control-Allow-Origin …` at the site's level, around a `handle` that holds `oss_cors`, runs outside it and leaks to denied origins."},
+			because: "A deferred `header >Access-Control-Allow-Origin …` at the site's level, around a `handle` that holds `oss_cors`, runs outside it and leaks to denied origins."},
 		{desc: "header around a handle, oss_cors at the site's level too", status: 200,
 			site:    wiringRules + wiringHeader + "handle {\n" + wiringRules + "reverse_proxy {{origin}}\n}\n",
 			because: "Remove it, or put `oss_cors` at the site's level too."},
