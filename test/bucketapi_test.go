@@ -28,6 +28,7 @@ const bucketAPICaddyfile = `{
 	persist_config off
 	default_bind 127.0.0.1
 	storage file_system {$STORAGE}
+	storage_clean_interval off
 }
 
 (proxy) {
