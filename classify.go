@@ -27,9 +27,11 @@ func hasValue(lines []string) bool {
 // needsCORS reports whether a browser could need Access-Control headers on the response
 // to r, an actual request with an Origin. Browsers send Origin on same-origin posts, form
 // posts and WebSocket handshakes too: for these, the absence of a rule denies nothing.
+// Behind a proxy that rewrites Host, Sec-Fetch-Site still tells the first.
 func needsCORS(r *http.Request) bool {
 	mode := r.Header.Get("Sec-Fetch-Mode")
 	return !isSameHost(r.Header.Get("Origin"), r.Host) &&
+		r.Header.Get("Sec-Fetch-Site") != "same-origin" &&
 		(mode == "" || mode == "cors") &&
 		!isUpgrade(r)
 }

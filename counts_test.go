@@ -88,6 +88,8 @@ func TestCounts(t *testing.T) {
 		{"a fetch without CORS", "POST", []string{fromStranger, "Sec-Fetch-Mode: no-cors"}, ""},
 		{"a WebSocket by mode", "GET", []string{fromStranger, "Sec-Fetch-Mode: websocket"}, ""},
 		{"a fetch with CORS", "GET", []string{fromStranger, "Sec-Fetch-Mode: cors"}, denials("cors.xml", "actual", "origin")},
+		{"a fetch within its origin, behind a proxy that rewrites Host", "POST", []string{fromStranger, "Sec-Fetch-Mode: cors", "Sec-Fetch-Site: same-origin"}, ""}, // [picked]
+		{"a fetch from another site", "POST", []string{fromStranger, "Sec-Fetch-Mode: cors", "Sec-Fetch-Site: cross-site"}, denials("cors.xml", "actual", "origin")},
 		{"an empty mode", "GET", []string{fromStranger, "Sec-Fetch-Mode:"}, denials("cors.xml", "actual", "origin")},
 		{"an upgrade", "GET", []string{fromStranger, "Upgrade: websocket"}, ""},
 		{"a request to upgrade to HTTPS is none", "GET", []string{fromStranger, "Upgrade-Insecure-Requests: 1"}, denials("cors.xml", "actual", "origin")},

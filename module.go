@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -98,7 +99,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.source = module.(rulesource.Source)
 	h.log = ctx.Logger()
-	if err := h.checkBucket(); err != nil {
+	if err := h.check(); err != nil {
 		return fmt.Errorf("oss_cors: %w", err)
 	}
 	if err := h.open(ctx); err != nil {
@@ -122,7 +123,14 @@ func (h *Handler) Cleanup() error {
 	return nil
 }
 
-func (h *Handler) checkBucket() error {
+// check looks at the options beside the rules.
+func (h *Handler) check() error {
+	if h.Name == metrics.OtherBuckets {
+		return fmt.Errorf("name %s is what buckets without counts of their own share: choose another", h.Name)
+	}
+	if h.DeniedOrigins != nil && *h.DeniedOrigins < 0 {
+		return fmt.Errorf("denied_origins is %d: a whole number is needed, 0 for none", *h.DeniedOrigins)
+	}
 	if h.Bucket != nil {
 		return h.Bucket.validate()
 	}
@@ -192,7 +200,7 @@ func (h *Handler) decide(r *http.Request) *answer {
 		origin: r.Header.Get("Origin"), method: r.Method, host: r.Host, uri: r.RequestURI,
 	}
 	if isPreflight(r) {
-		a.kind, a.method = metrics.Preflight, r.Header.Get("Access-Control-Request-Method")
+		a.kind, a.method, a.start = metrics.Preflight, r.Header.Get("Access-Control-Request-Method"), time.Now()
 	}
 	if h.Bucket != nil {
 		a.bucket, a.key = h.Bucket.of(r)

@@ -9,7 +9,7 @@ import (
 
 // answerPreflight answers as OSS does (OSS behaviour, section 3).
 func (a *answer) answerPreflight(w http.ResponseWriter) error {
-	answer := ossanswer.New(w, a.request)
+	answer := ossanswer.New(w, a.request, a.start)
 	removeAccessControl(w.Header())
 	a.setHeaders(w.Header(), new(headerValues))
 	switch {

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -23,6 +24,7 @@ type answer struct {
 	// The request as it was judged; other handlers may change it before its response
 	// is known. The method of a preflight is the one that it asks for.
 	origin, method, host, uri string
+	start                     time.Time // of a preflight
 
 	bucket, key string // that the request names; empty without Handler.Bucket
 	rules       *rulesource.Rules

@@ -95,7 +95,7 @@ type Result struct {
 // has changed; after one of 5xx the rules from before or those in the request are stored,
 // whole; 200 to PutBucketCors is given only when the store has said that it has them.
 func (a *API) Serve(w http.ResponseWriter, r *http.Request, bucket string) Result {
-	answer := ossanswer.New(w, r)
+	answer := ossanswer.New(w, r, time.Now())
 	result := Result{Operation: operations[r.Method], Bucket: bucket, RequestID: answer.RequestID()}
 	var doc string
 	result.KeyID, doc, result.Err = a.do(r, bucket)

@@ -20,14 +20,13 @@ type Answer struct {
 	start time.Time
 }
 
-// New begins the answer to r. It removes from the header what an earlier handler said
+// New begins the answer to r, on which work began at start. It removes from the header what an earlier handler said
 // about a body that is not sent.
-func New(w http.ResponseWriter, r *http.Request) *Answer {
+func New(w http.ResponseWriter, r *http.Request, start time.Time) *Answer {
 	for _, key := range []string{"Content-Type", "Content-Encoding", "Etag", "Last-Modified"} {
 		w.Header().Del(key)
 	}
-	now := time.Now()
-	return &Answer{w: w, host: r.Host, id: requestID(now), start: now}
+	return &Answer{w: w, host: r.Host, id: requestID(start), start: start}
 }
 
 // RequestID is the id that the client is given, in the header and in an error's

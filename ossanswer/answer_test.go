@@ -14,7 +14,7 @@ func TestError(t *testing.T) {
 	w.Header().Set("Content-Encoding", "gzip")
 	w.Header().Set("Etag", `"earlier"`)
 	r := httptest.NewRequest("OPTIONS", "http://examplebucket.oss-cn-hangzhou.aliyuncs.com/", nil)
-	a := New(w, r)
+	a := New(w, r, time.Now())
 	if err := a.Error(Error{
 		Status: 403, Code: "AccessForbidden", Message: "CORSResponse: CORS is not enabled for this bucket.", EC: "0003-00000601",
 	}); err != nil {
@@ -45,7 +45,7 @@ func TestError(t *testing.T) {
 
 func TestServerTime(t *testing.T) {
 	w := httptest.NewRecorder()
-	a := New(w, httptest.NewRequest("GET", "/", nil))
+	a := New(w, httptest.NewRequest("GET", "/", nil), time.Now())
 	a.start = a.start.Add(-time.Hour)
 	a.Empty(200)
 	if got := w.Header().Get("X-Oss-Server-Time"); len(got) != 7 || !strings.HasPrefix(got, "36") {
@@ -55,7 +55,7 @@ func TestServerTime(t *testing.T) {
 
 func TestErrorWithoutEC(t *testing.T) {
 	w := httptest.NewRecorder()
-	_ = New(w, httptest.NewRequest("GET", "/", nil)).Error(Error{Status: 500, Code: "InternalError", Message: "m"})
+	_ = New(w, httptest.NewRequest("GET", "/", nil), time.Now()).Error(Error{Status: 500, Code: "InternalError", Message: "m"})
 	if strings.Contains(w.Body.String(), "<EC>") || strings.Contains(w.Body.String(), "RecommendDoc") || w.Header().Get("X-Oss-Ec") != "" {
 		t.Errorf("an EC that is not known is shown:\n%v\n%s", w.Header(), w.Body)
 	}
@@ -85,7 +85,7 @@ func TestWhatXMLCannotHold(t *testing.T) {
 func TestEmpty(t *testing.T) {
 	for status, length := range map[int]string{http.StatusOK: "0", http.StatusNoContent: ""} {
 		w := httptest.NewRecorder()
-		a := New(w, httptest.NewRequest("PUT", "/", nil))
+		a := New(w, httptest.NewRequest("PUT", "/", nil), time.Now())
 		a.Empty(status)
 		if w.Code != status || w.Header().Get("Content-Length") != length || w.Header().Get("X-Oss-Request-Id") != a.RequestID() {
 			t.Errorf("%d: got %d, %v", status, w.Code, w.Header())
