@@ -149,16 +149,20 @@ func isDeclaration(content string) bool {
 // name may be.
 func IsToken(s string) bool {
 	for i := range len(s) {
-		if !isTokenByte[s[i]] {
+		if lowerTokenByte[s[i]] == 0 {
 			return false
 		}
 	}
 	return s != ""
 }
 
-var isTokenByte = func() (table [256]bool) {
-	for _, c := range []byte("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") {
-		table[c] = true
+// lowerTokenByte has each byte of a token in lower case, and 0 for all others.
+var lowerTokenByte = func() (table [256]byte) {
+	for _, c := range []byte("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz") {
+		table[c] = c
+		if 'a' <= c && c <= 'z' {
+			table[c-'a'+'A'] = c
+		}
 	}
 	return table
 }()

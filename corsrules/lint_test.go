@@ -228,7 +228,7 @@ var (
 	someMethods = []string{"GET", "PUT", "HEAD"}
 	someHeaders = []string{"*", "x-*", "*-a", "x-a", "X-A", "x-b", "x-a*"}
 
-	requestOrigins = []string{"https://x.a.example", "https://y.a.example", "https://b.example", "http://x.a.example", "https://x.q.example", "https://x.a.q", "https://ya.example", "q", "null", "https://x.y.a.example", "https://a.example", "wa.example", "w.a.example"}
+	requestOrigins = []string{"https://x.a.example", "https://y.a.example", "https://b.example", "http://x.a.example", "https://x.q.example", "https://x.a.q", "https://ya.example", "https://q", "q", "null", "https://x.y.a.example", "https://a.example", "wa.example", "w.a.example"}
 	requestHeaders = []string{"x-a", "x-b", "x-q", "q-a", "q", "x-q-a", "x-aq"}
 )
 

@@ -183,7 +183,7 @@ func methodBit(method string) methodSet {
 // folds other letters into these. It does not allocate where nothing changes.
 func lower(s string) string {
 	for i := range len(s) {
-		if 'A' <= s[i] && s[i] <= 'Z' {
+		if s[i]-'A' <= 'Z'-'A' { // one comparison, on every request's origin
 			return string(appendLower(make([]byte, 0, len(s)), s))
 		}
 	}
