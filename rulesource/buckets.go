@@ -123,7 +123,7 @@ func (b *buckets) Rules(ctx context.Context, name string) (*Rules, error) {
 	if name == "" || b.unknown.has(name, now.Add(-b.refresh)) {
 		return b.other, nil
 	}
-	if err := b.wait(ctx, name, now.Add(-b.refresh/2)); err != nil {
+	if err := b.update(ctx, name, now); err != nil {
 		return b.other, err
 	}
 	if known, ok := b.find(name); ok {
@@ -139,7 +139,7 @@ func (b *buckets) current(ctx context.Context, name string, known *bucket, now t
 	known.used.Store(now.UnixNano())
 	switch age := now.Sub(time.Unix(0, known.checked.Load())); {
 	case age >= b.refresh:
-		_ = b.wait(ctx, name, now.Add(-b.refresh/2)) // there is the last good copy
+		_ = b.update(ctx, name, now) // there is the last good copy
 		var ok bool
 		if known, ok = b.find(name); !ok {
 			return b.other
@@ -151,6 +151,18 @@ func (b *buckets) current(ctx context.Context, name string, known *bucket, now t
 		}()
 	}
 	return known.document.Rules()
+}
+
+// update waits until what is known of a bucket is younger than refresh. A read that is
+// under way may have begun too long ago, but not so the next one.
+func (b *buckets) update(ctx context.Context, name string, now time.Time) (err error) {
+	for range 2 {
+		err = b.wait(ctx, name, now.Add(-b.refresh/2))
+		if err != nil || b.isKnownSince(name, now.Add(-b.refresh)) {
+			break
+		}
+	}
+	return err
 }
 
 // wait has a document loaded, once however many wait for it, unless it has been since.

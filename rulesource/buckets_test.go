@@ -274,25 +274,32 @@ func TestStorage_aSlowReadOfNothing(t *testing.T) {
 
 // What a slow read brings is as old as its beginning.
 func TestBuckets_aSlowReadIsOldWhenItEnds(t *testing.T) {
-	dir := t.TempDir()
-	write(t, dir, "slow", "https://other.example.com")
 	const refresh = 200 * time.Millisecond
-	s := openDirectory(t, dir, refresh)
-	read := s.read
-	s.read = func(ctx context.Context, bucket string) ([]byte, error) {
-		content, err := read(ctx, bucket)
-		time.Sleep(refresh)
-		return content, err
-	}
-	go reason(t, s, "slow")
-	time.Sleep(refresh / 2)
-	write(t, dir, "slow", "https://app.example.com")
-	changed := time.Now()
-	reason(t, s, "slow") // which waits for that read
-	s.read = read
-	time.Sleep(time.Until(changed.Add(refresh)))
-	if got := reason(t, s, "slow"); got != "" {
-		t.Errorf("after refresh the old rules answer: %q", got)
+	for _, c := range []struct {
+		desc  string
+		takes time.Duration // a read
+		asked time.Duration // when rules are asked for, since a read began
+	}{
+		{"after it", refresh, refresh * 3 / 2},
+		{"during it", refresh * 2, refresh * 3 / 2},
+	} {
+		dir := t.TempDir()
+		write(t, dir, "slow", "https://other.example.com")
+		s := openDirectory(t, dir, refresh)
+		read := s.read
+		s.read = func(ctx context.Context, bucket string) ([]byte, error) {
+			content, err := read(ctx, bucket)
+			time.Sleep(c.takes)
+			return content, err
+		}
+		began := time.Now()
+		go reason(t, s, "slow")
+		time.Sleep(refresh / 4)
+		write(t, dir, "slow", "https://app.example.com")
+		time.Sleep(time.Until(began.Add(c.asked)))
+		if got := reason(t, s, "slow"); got != "" {
+			t.Errorf("%s: later than refresh the old rules answer: %q", c.desc, got)
+		}
 	}
 }
 
