@@ -3,13 +3,13 @@
 package ossanswer
 
 import (
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Answer is the answer to one request. Exactly one of Empty, XML and Error writes it.
@@ -112,8 +112,11 @@ func (e Error) Error() string { return e.Code + ": " + e.Message }
 // document returns the body: the common elements, the details, and where to read more.
 func (e Error) document(requestID, host string) string {
 	var b strings.Builder
+	b.Grow(1 << 10) // more than most take
 	element := func(name, text string) {
-		fmt.Fprintf(&b, "  <%s>%s</%[1]s>\n", name, escape(text))
+		for _, part := range []string{"  <", name, ">", escape(text), "</", name, ">\n"} {
+			b.WriteString(part)
+		}
 	}
 	b.WriteString("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>\n")
 	element("Code", e.Code)
@@ -134,10 +137,17 @@ func (e Error) document(requestID, host string) string {
 // escape returns s as the text of an XML element: what needs escaping is escaped and no
 // more, and what XML 1.0 cannot hold (section 2.2) is U+FFFD.
 func escape(s string) string {
+	if !strings.ContainsFunc(s, isEscaped) {
+		return s
+	}
 	return xmlText.Replace(strings.Map(xmlRune, s))
 }
 
 var xmlText = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "\r", "&#13;")
+
+func isEscaped(r rune) bool {
+	return r == '&' || r == '<' || r == '>' || r == '\r' || r == utf8.RuneError || xmlRune(r) != r
+}
 
 func xmlRune(r rune) rune {
 	const replacement = '\uFFFD'
