@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -129,7 +130,7 @@ func (b *fleetBucket) write(f *fleet, port string) (ok bool) {
 	return true
 }
 
-// atLeast returns the newest version that was acknowledged by a time, and the newest that
+// versions returns the newest version that was acknowledged by a time, and the newest that
 // has begun to be written.
 func (b *fleetBucket) versions(by time.Time) (atLeast, atMost int) {
 	b.mu.Lock()
@@ -272,6 +273,11 @@ func TestFleet(t *testing.T) {
 	time.Sleep(settle)
 	for _, p := range f.proxies[:2] {
 		p.well.Store(0)
+		// It hangs first, so that there are requests that it has and will not answer.
+		if err := p.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(100 * time.Millisecond)
 		p.kill()
 		time.Sleep(700 * time.Millisecond)
 		f.start(t, p)
