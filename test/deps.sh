@@ -14,6 +14,9 @@ need() {
 need chromium chromium chromium chromium
 # Debian's is the one with long support; any other will do.
 command -v firefox >/dev/null 2>&1 || need firefox-esr firefox-esr firefox firefox
+need prometheus prometheus golang-github-prometheus prometheus
+need promtool prometheus golang-github-prometheus prometheus
+need curl curl curl curl
 need node nodejs nodejs node
 need npm npm nodejs-npm node
 
