@@ -269,7 +269,8 @@ func (p *picture) drawTimes(b *strings.Builder, pl *plot) {
 	if pl.w < 600 {
 		every *= 2
 	}
-	for at := p.start.Truncate(every).Add(every); at.Before(p.end); at = at.Add(every) {
+	last := p.end.Add(-every / 5) // one later would be cut
+	for at := p.start.Truncate(every).Add(every); at.Before(last); at = at.Add(every) {
 		x, _ := pl.at(float64(at.Unix()), 0)
 		fmt.Fprintf(b, `<path d="M%.1f,%.0fv%.0f" stroke="#25272d"/><text x="%.1f" y="%.0f" text-anchor="middle">%s</text>`,
 			x, pl.y, pl.h, x, pl.y+pl.h+17, at.Format("15:04:05"))
