@@ -53,6 +53,7 @@ type buckets struct {
 	known   sync.Map        // bucket to *bucket: those that have a document
 	unknown unknownBuckets
 	changes [64]sync.Mutex // by bucket, guards what is known of it while that changes
+	closed  bool           // guarded by all of changes
 	flights singleflight.Group
 	loads   chan struct{}
 	reads   atomic.Uint64 // numbers the reads, so that a slow one never undoes a later one
@@ -193,7 +194,8 @@ func (b *buckets) isKnownSince(name string, since time.Time) bool {
 // load reads a bucket's document and publishes what it finds. An error means that it is
 // not known whether there is one.
 func (b *buckets) load(name string) error {
-	ctx, cancel := context.WithTimeout(b.ctx, loadDeadline)
+	// Requests that are under way when the configuration ends still need their rules.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(b.ctx), loadDeadline)
 	defer cancel()
 	read, began := b.reads.Add(1), time.Now()
 	content, err := b.readOne(ctx, name)
@@ -215,7 +217,6 @@ func (b *buckets) publish(name string, content []byte, absent bool, read uint64,
 	defer mu.Unlock()
 	known, _ := b.find(name)
 	switch {
-	case b.ctx.Err() != nil: // and close may be done
 	case b.unknown.lastRead(name) > read || known != nil && known.read > read:
 	case absent:
 		b.unknown.add(name, read, began)
@@ -228,6 +229,9 @@ func (b *buckets) publish(name string, content []byte, absent bool, read uint64,
 		b.known.Store(name, known)
 	default:
 		known.load(content, read, began)
+	}
+	if known != nil && b.closed {
+		known.document.Close()
 	}
 }
 
@@ -354,55 +358,10 @@ func (b *buckets) close() {
 		b.changes[i].Lock()
 		defer b.changes[i].Unlock()
 	}
-	b.known.Range(func(name, _ any) bool {
-		b.forget(name.(string))
+	b.closed = true
+	b.known.Range(func(_, found any) bool { // and keep it, for requests that are under way
+		found.(*bucket).document.Close()
 		return true
 	})
 	b.other.Metrics.Close()
-}
-
-// unknownBuckets remembers names without a document.
-type unknownBuckets struct {
-	mu   sync.Mutex
-	seen map[string]unknownBucket
-}
-
-type unknownBucket struct {
-	read uint64 // the read that found no document
-	at   time.Time
-}
-
-// has reports whether a name was seen to have no document since a time.
-func (u *unknownBuckets) has(name string, since time.Time) bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.seen[name].at.After(since)
-}
-
-func (u *unknownBuckets) add(name string, read uint64, at time.Time) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.seen == nil {
-		u.seen = map[string]unknownBucket{}
-	}
-	for some := range u.seen {
-		if len(u.seen) < maxUnknown {
-			break
-		}
-		delete(u.seen, some)
-	}
-	u.seen[name] = unknownBucket{read, at}
-}
-
-// lastRead returns the read that found a name to have no document; 0 if none is known.
-func (u *unknownBuckets) lastRead(name string) uint64 {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.seen[name].read
-}
-
-func (u *unknownBuckets) remove(name string) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	delete(u.seen, name)
 }
