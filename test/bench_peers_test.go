@@ -156,7 +156,7 @@ func peerCases() (cases []peerCase) {
 	one := peerPolicy{origins: exactOrigins(1)}
 	hundred := peerPolicy{origins: exactOrigins(100)}
 	wildcard := peerPolicy{origins: []string{"https://*.example.com"}}
-	any := peerPolicy{origins: []string{"*"}}
+	open := peerPolicy{origins: []string{"*"}}
 	ten := peerPolicy{origins: exactOrigins(1), rules: 10}
 	const preflight, actual = http.MethodOptions, http.MethodGet
 	return []peerCase{
@@ -164,7 +164,7 @@ func peerCases() (cases []peerCase) {
 		{desc: "preflight, 1 origin, no headers asked for", policy: one, method: preflight, origin: firstApp, allowed: true},
 		{desc: "preflight, 100 origins", policy: hundred, method: preflight, origin: lastApp, headers: sortedList, allowed: true},
 		{desc: "preflight, `https://*.example.com`", policy: wildcard, method: preflight, origin: firstApp, headers: sortedList, allowed: true},
-		{desc: "preflight, `*`", policy: any, method: preflight, origin: firstApp, headers: sortedList, allowed: true},
+		{desc: "preflight, `*`", policy: open, method: preflight, origin: firstApp, headers: sortedList, allowed: true},
 		{desc: "preflight, 1 origin, denied", policy: one, method: preflight, origin: strangerIn, headers: sortedList},
 		{desc: "preflight, 100 origins, denied", policy: hundred, method: preflight, origin: strangerIn, headers: sortedList},
 		{desc: "preflight, unsorted headers", policy: one, method: preflight, origin: firstApp, headers: "x-oss-date,content-type,authorization", allowed: true, notAskedOfPeers: true},
@@ -172,7 +172,7 @@ func peerCases() (cases []peerCase) {
 		{desc: "actual, 1 origin", policy: one, method: actual, origin: firstApp, allowed: true},
 		{desc: "actual, 100 origins", policy: hundred, method: actual, origin: lastApp, allowed: true},
 		{desc: "actual, `https://*.example.com`", policy: wildcard, method: actual, origin: firstApp, allowed: true},
-		{desc: "actual, `*`", policy: any, method: actual, origin: firstApp, allowed: true},
+		{desc: "actual, `*`", policy: open, method: actual, origin: firstApp, allowed: true},
 		{desc: "actual, 1 origin, denied", policy: one, method: actual, origin: strangerIn},
 		{desc: "actual, the tenth of 10 rules", policy: ten, method: actual, origin: firstApp, allowed: true, notAskedOfPeers: true},
 	}
