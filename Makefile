@@ -6,6 +6,10 @@ export GOFLAGS := $(shell go env GOFLAGS) -tags=$(TAGS)
 # How long each fuzz target runs.
 FUZZTIME ?= 1m
 
+# How long each server is loaded at a time, and how long the worst day is.
+BENCHTIME ?= 2s
+SOAKTIME ?= 10m
+
 .PHONY: help
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' Makefile
@@ -48,8 +52,12 @@ deps: ## Check for what the end-to-end tests need; root on Debian installs it
 	sh test/deps.sh
 
 .PHONY: bench
-bench: ## Run the benchmarks
-	go test -run '^$$' -bench . -benchmem ./...
+bench: ## Measure, each run for BENCHTIME, beside peers and other servers; writes docs/benchmarks.md
+	cd test && BENCHTIME=$(BENCHTIME) go test -run '^TestBench' -count=1 -timeout 60m -v .
+
+.PHONY: soak
+soak: ## The worst day, for SOAKTIME; writes docs/reliability.md
+	cd test && SOAKTIME=$(SOAKTIME) go test -run '^TestSoak$$' -count=1 -timeout 24h -v .
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME, one after another

@@ -35,6 +35,7 @@ type testbedConfig struct {
 	site   string       // the site's block; empty: testbedSite. {{origin}} is the origin server's address
 	global string       // more global options
 	origin http.Handler // empty: answers 200 to everything
+	files  map[string]string
 }
 
 const testbedRules = `<CORSConfiguration>
@@ -113,6 +114,9 @@ func startTestbed(t *testing.T, config testbedConfig) *testbed {
 	caddyfile := fmt.Sprintf(testbedCaddyfile, ports[0], config.global, ports[1], ports[2], site)
 	tb.write(t, "Caddyfile", caddyfile)
 	tb.write(t, "cors.xml", config.rules)
+	for name, content := range config.files {
+		tb.write(t, name, content)
+	}
 	tb.caddy = startCaddy(t, tb.dir, "Caddyfile", nil, ports)
 	return tb
 }

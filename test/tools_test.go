@@ -27,9 +27,9 @@ func tool(t *testing.T, name string) string {
 	return strings.TrimSpace(string(path))
 }
 
-// startServer runs a server until the test ends, and returns when it answers at port. Its
-// log is shown if the test failed.
-func startServer(t *testing.T, port, program string, args ...string) {
+// startServer runs a server until the test ends, and returns its process ID when it answers
+// at port. Its log is shown if the test failed.
+func startServer(t *testing.T, port, program string, args ...string) (pid int) {
 	t.Helper()
 	var log logBuffer
 	cmd := exec.Command(program, args...)
@@ -60,7 +60,7 @@ func startServer(t *testing.T, port, program string, args ...string) {
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
 		if conn, err := net.Dial("tcp4", "127.0.0.1:"+port); err == nil {
 			conn.Close()
-			return
+			return cmd.Process.Pid
 		}
 		select {
 		case <-exited:
@@ -69,4 +69,5 @@ func startServer(t *testing.T, port, program string, args ...string) {
 		}
 	}
 	t.Fatalf("%s does not answer at port %s", filepath.Base(program), port)
+	return 0
 }

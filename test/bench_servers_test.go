@@ -1,0 +1,389 @@
+package test
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// appPreflight is the preflight that every server is loaded with.
+var appPreflight = map[string]string{
+	"Origin":                         "https://app.example.com",
+	"Access-Control-Request-Method":  "PUT",
+	"Access-Control-Request-Headers": "content-type,x-oss-date",
+}
+
+// The recipes below answer it as their users have them do, with the headers that the rule
+// app gives.
+const (
+	recipeOrigin  = "https://app.example.com"
+	recipeMethods = "GET, PUT"
+	recipeHeaders = "content-type, x-oss-date"
+)
+
+// benchCaddyfile has a site a port: oss_cors; an answer that comes from no decision at all,
+// whose headers staticHeaders adds; and the recipe that is usual in Caddyfiles.
+const benchCaddyfile = `{
+	admin off
+	auto_https off
+	persist_config off
+	log {
+		level ERROR
+	}
+}
+
+http://:%[1]s {
+	bind 127.0.0.1
+	oss_cors cors.xml
+}
+
+http://:%[2]s {
+	bind 127.0.0.1
+	respond 299
+}
+
+http://:%[3]s {
+	bind 127.0.0.1
+	@preflight {
+		method OPTIONS
+		header Origin https://app.example.com
+	}
+	handle @preflight {
+		header {
+			Access-Control-Allow-Origin https://app.example.com
+			Access-Control-Allow-Methods "GET, PUT"
+			Access-Control-Allow-Headers "content-type, x-oss-date"
+			Access-Control-Expose-Headers ETag
+			Access-Control-Max-Age 600
+		}
+		respond 204
+	}
+}
+`
+
+// staticHeaders has the static answer carry as many headers as OSS's, which the Caddyfile
+// has no words for.
+func staticHeaders(t *testing.T, dir string) {
+	t.Helper()
+	adapt := exec.Command(caddyBin, "adapt", "--config", "Caddyfile")
+	adapt.Dir = dir
+	config, err := adapt.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const bare = `{"handler":"static_response","status_code":299}`
+	static := bytes.Replace(config, []byte(bare), []byte(`{
+		"handler": "static_response",
+		"status_code": 200,
+		"headers": {
+			"Access-Control-Allow-Origin": ["https://app.example.com"],
+			"Access-Control-Allow-Methods": ["GET, PUT"],
+			"Access-Control-Allow-Headers": ["content-type, x-oss-date"],
+			"Access-Control-Expose-Headers": ["ETag"],
+			"Access-Control-Max-Age": ["600"],
+			"X-Oss-Request-Id": ["59FC3349BC4D25C01C26CBA2"],
+			"X-Oss-Server-Time": ["0"]
+		}
+	}`), 1)
+	if bytes.Equal(static, config) {
+		t.Fatalf("the static answer is not in %s", config)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "caddy.json"), static, 0o666); err != nil {
+		t.Fatal(err)
+	}
+}
+
+const nginxRecipe = `daemon off;
+user root;
+worker_processes 1;
+pid %[1]s/nginx.pid;
+error_log stderr crit;
+events {
+	worker_connections 4096;
+}
+http {
+	access_log off;
+	keepalive_requests 100000000;
+	sendfile on;
+	client_body_temp_path %[1]s/body;
+	proxy_temp_path %[1]s/proxy;
+	fastcgi_temp_path %[1]s/fastcgi;
+	uwsgi_temp_path %[1]s/uwsgi;
+	scgi_temp_path %[1]s/scgi;
+	map $http_origin $cors_origin {
+		default "";
+		https://app.example.com $http_origin;
+	}
+	server {
+		listen 127.0.0.1:%[2]s;
+		root %[1]s;
+		location / {
+			if ($request_method = OPTIONS) {
+				add_header Access-Control-Allow-Origin $cors_origin always;
+				add_header Access-Control-Allow-Methods "GET, PUT" always;
+				add_header Access-Control-Allow-Headers "content-type, x-oss-date" always;
+				add_header Access-Control-Expose-Headers ETag always;
+				add_header Access-Control-Max-Age 600 always;
+				return 204;
+			}
+		}
+	}
+}
+`
+
+const haproxyRecipe = `global
+	nbthread 1
+defaults
+	mode http
+	timeout client 60s
+	timeout server 60s
+	timeout connect 5s
+	timeout http-keep-alive 60s
+frontend cors
+	bind 127.0.0.1:%s
+	acl allowed req.hdr(Origin) -m str https://app.example.com
+	http-request return status 204 hdr Access-Control-Allow-Origin "%%[req.hdr(Origin)]" hdr Access-Control-Allow-Methods "GET, PUT" hdr Access-Control-Allow-Headers "content-type, x-oss-date" hdr Access-Control-Expose-Headers ETag hdr Access-Control-Max-Age 600 if METH_OPTIONS allowed
+	http-request deny
+`
+
+// startNginx runs nginx over a directory, and pins it to a core.
+func startNginx(t *testing.T, dir, core string) (port string, pid int) {
+	t.Helper()
+	port = freePorts(t, 1)[0]
+	config := filepath.Join(dir, "nginx.conf")
+	if err := os.WriteFile(config, fmt.Appendf(nil, nginxRecipe, dir, port), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	pid = startServer(t, port, "nginx", "-c", config, "-e", "stderr")
+	pin(t, pid, core)
+	return port, pid
+}
+
+// startPinnedCaddy runs a Caddy for measurements: with one core, and no more threads.
+func startPinnedCaddy(t *testing.T, dir, config string, ports []string) *caddy {
+	t.Helper()
+	c := startCaddy(t, dir, config, []string{"GOMAXPROCS=1"}, ports)
+	pin(t, c.cmd.Process.Pid, serverCore)
+	return c
+}
+
+// expectRecipe fails the test unless a server answers the preflight as the rule does.
+func expectRecipe(t *testing.T, target benchTarget, headers int) {
+	t.Helper()
+	request, err := http.NewRequest(http.MethodOptions, target.url, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range appPreflight {
+		request.Header.Set(name, value)
+	}
+	response, err := http.DefaultTransport.RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	h := response.Header
+	if h.Get("Access-Control-Allow-Origin") != recipeOrigin || h.Get("Access-Control-Allow-Methods") != recipeMethods ||
+		h.Get("Access-Control-Allow-Headers") != recipeHeaders || h.Get("Access-Control-Max-Age") != "600" || h.Get("Access-Control-Expose-Headers") != "ETag" {
+		t.Fatalf("%s: %s %v", target.name, response.Status, h)
+	}
+	if headers > 0 && len(h) != headers {
+		t.Fatalf("%s: %d headers; want %d: %v", target.name, len(h), headers, h)
+	}
+}
+
+// TestBenchPreflights writes the table of preflights a second.
+func TestBenchPreflights(t *testing.T) {
+	each := measuring(t, "BENCHTIME")
+	requirePrograms(t, "wrk", "taskset", "nginx", "haproxy")
+	about := machine(t, versionOf(t, "nginx", "-v"), versionOf(t, "haproxy", "-v"), versionOf(t, "wrk", "-v"))
+	dir, ports := t.TempDir(), freePorts(t, 4)
+	for name, text := range map[string]string{
+		"Caddyfile":   fmt.Sprintf(benchCaddyfile, ports[0], ports[1], ports[2]),
+		"cors.xml":    testbedRules,
+		"haproxy.cfg": fmt.Sprintf(haproxyRecipe, ports[3]),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	staticHeaders(t, dir)
+	caddy := startPinnedCaddy(t, dir, "caddy.json", ports[:3]).cmd.Process.Pid
+	haproxy := startServer(t, ports[3], "haproxy", "-db", "-f", filepath.Join(dir, "haproxy.cfg"))
+	pin(t, haproxy, serverCore)
+	nginxPort, nginx := startNginx(t, dir, serverCore)
+	url := func(port string) string { return "http://127.0.0.1:" + port + "/dir/k.txt" }
+	targets := []benchTarget{
+		{"`oss_cors`", caddy, url(ports[0])},
+		{"Caddy, a static answer with as many headers", caddy, url(ports[1])},
+		{"Caddy, `header` and `respond`", caddy, url(ports[2])},
+		{"nginx, `map` and `add_header`", nginx, url(nginxPort)},
+		{"HAProxy, `http-request return`", haproxy, url(ports[3])},
+	}
+	const ossHeaders = 10
+	expectRecipe(t, targets[0], ossHeaders)
+	expectRecipe(t, targets[1], ossHeaders)
+	for _, target := range targets[2:] {
+		expectRecipe(t, target, 0)
+	}
+	results := loader{http.MethodOptions, appPreflight, 32, each}.compare(t, benchRounds, targets)
+	rows := [][]string{{"server", "preflights/s", "oss_cors / it", "CPU a preflight"}}
+	for i, target := range targets {
+		rows = append(rows, []string{
+			target.name,
+			fmt.Sprintf("%.0f", results[i].perSecond.median()),
+			results[0].perSecond.over(results[i].perSecond).ratio(),
+			fmt.Sprintf("%.1f µs", results[i].cpu.median()),
+		})
+	}
+	writeSection(t, "benchmarks.md", "preflights", about+"\n\n"+markdownTable(rows))
+}
+
+const actualCaddyfile = `{
+	admin off
+	auto_https off
+	persist_config off
+	log {
+		level ERROR
+	}
+}
+
+(origin) {
+	bind 127.0.0.1
+	reverse_proxy 127.0.0.1:%[1]s {
+		transport http {
+			keepalive_idle_conns_per_host 1000
+		}
+	}
+}
+
+http://:%[2]s {
+	import origin
+}
+
+http://:%[3]s {
+	oss_cors cors.xml
+	import origin
+}
+
+http://:%[4]s {
+	bind 127.0.0.1
+	root %[6]s
+	file_server
+}
+
+http://:%[5]s {
+	bind 127.0.0.1
+	root %[6]s
+	oss_cors cors.xml
+	file_server
+}
+`
+
+// TestBenchActual writes the table of what decorating a response costs.
+func TestBenchActual(t *testing.T) {
+	each := measuring(t, "BENCHTIME")
+	requirePrograms(t, "wrk", "taskset", "nginx", "strace")
+	about := machine(t, versionOf(t, "nginx", "-v")+" as the origin server", versionOf(t, "wrk", "-v"))
+	dir, ports := t.TempDir(), freePorts(t, 4)
+	nginxPort, _ := startNginx(t, dir, loadCore)
+	for name, text := range map[string]string{
+		"Caddyfile": fmt.Sprintf(actualCaddyfile, nginxPort, ports[0], ports[1], ports[2], ports[3], dir),
+		"cors.xml":  testbedRules,
+		"small":     strings.Repeat("x", kilobyte),
+		"large":     strings.Repeat("x", kilobyte*kilobyte),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	caddy := startPinnedCaddy(t, dir, "Caddyfile", ports).cmd.Process.Pid
+	fromApp := map[string]string{"Origin": recipeOrigin}
+	rows := [][]string{{"load", "CPU, bare `reverse_proxy`", "CPU, with `oss_cors`", "ratio", "p50, bare / with", "p99", "p99.9"}}
+	for _, c := range []struct {
+		desc, path  string
+		connections int
+	}{
+		{"1 KB objects, 32 connections", "/small", 32},
+		{"1 MB objects, 8 connections", "/large", 8},
+		{"1 KB objects, 1 000 connections", "/small", 1000},
+	} {
+		bare := benchTarget{"bare", caddy, "http://127.0.0.1:" + ports[0] + c.path}
+		with := benchTarget{"oss_cors", caddy, "http://127.0.0.1:" + ports[1] + c.path}
+		results := loader{http.MethodGet, fromApp, c.connections, each}.compare(t, benchRounds, []benchTarget{bare, with})
+		pair := func(column func(s loadSeries) series) string {
+			return fmt.Sprintf("%.2f / %.2f ms", column(results[0]).median(), column(results[1]).median())
+		}
+		rows = append(rows, []string{
+			c.desc,
+			fmt.Sprintf("%.1f µs", results[0].cpu.median()),
+			fmt.Sprintf("%.1f µs", results[1].cpu.median()),
+			results[1].cpu.over(results[0].cpu).ratio(),
+			pair(func(s loadSeries) series { return s.p50 }),
+			pair(func(s loadSeries) series { return s.p99 }),
+			pair(func(s loadSeries) series { return s.p999 }),
+		})
+	}
+	text := about + "\n\n" + markdownTable(rows)
+	bare := sendfileCalls(t, caddy, "http://127.0.0.1:"+ports[2]+"/large")
+	with := sendfileCalls(t, caddy, "http://127.0.0.1:"+ports[3]+"/large")
+	if with == 0 {
+		t.Errorf("with oss_cors, a file is not sent with sendfile; without it there are %d calls", bare)
+	}
+	text += fmt.Sprintf("\nSending a file of 1 MB ten times, `file_server` calls sendfile %d times by itself, and %d times behind `oss_cors`.\n", bare, with)
+	writeSection(t, "benchmarks.md", "actual requests", text)
+}
+
+// sendfileCalls counts the calls of sendfile with which a process sends an object of 1 MB
+// ten times.
+func sendfileCalls(t *testing.T, pid int, url string) (calls int) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "trace")
+	strace := exec.Command("strace", "-f", "-q", "-e", "trace=sendfile", "-o", path, "-p", fmt.Sprint(pid))
+	if err := strace.Start(); err != nil {
+		t.Fatal(err)
+	}
+	traced := func() bool {
+		status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		return !bytes.Contains(status, []byte("TracerPid:\t0\n"))
+	}
+	for deadline := time.Now().Add(patience); !traced(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("strace does not trace Caddy")
+		}
+	}
+	for range 10 {
+		request, err := http.NewRequest(http.MethodGet, url, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Origin", recipeOrigin)
+		response, err := http.DefaultTransport.RoundTrip(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var body bytes.Buffer
+		if _, err := body.ReadFrom(response.Body); err != nil || body.Len() != kilobyte*kilobyte {
+			t.Fatalf("%d bytes, %v", body.Len(), err)
+		}
+		response.Body.Close()
+	}
+	_ = strace.Process.Signal(os.Interrupt)
+	_ = strace.Wait() // by a signal
+	trace, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(trace)) {
+		if strings.Contains(line, "sendfile(") { // not its resumption
+			calls++
+		}
+	}
+	return calls
+}
