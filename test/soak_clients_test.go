@@ -135,7 +135,7 @@ func (c soakClient) ask(s *soak, q soakQuestion) {
 }
 
 // unanswered judges that there is no answer at all: at a reload, Caddy closes connections
-// on which a request has not come whole; and it breaks off where the origin server dies in
+// that are new, or on which a request has not come whole; and it breaks off where the origin server dies in
 // the middle of a response. Such a request may have been counted.
 func (c soakClient) unanswered(s *soak, q soakQuestion, from time.Time, err error) {
 	to := time.Now()
@@ -159,7 +159,7 @@ func (c soakClient) askSlowly(s *soak) {
 	from := time.Now()
 	conn, err := net.Dial("tcp4", s.addr)
 	if err != nil {
-		s.tally.problem("%s: %v", c.name, err)
+		c.unanswered(s, q, from, err)
 		return
 	}
 	defer conn.Close()
