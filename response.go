@@ -114,7 +114,7 @@ func (a *answer) setHeaders(h http.Header, values *headerValues) {
 		a.setAccessControl(h, values)
 	}
 	if a.handler.ResponseVary || a.rules.ResponseVary() {
-		addVaryOrigin(h)
+		values.addVaryOrigin(h)
 	}
 	if a.handler.DebugHeader {
 		h.Set("X-Oss-Cors-Decision", a.debugValue())
@@ -139,11 +139,11 @@ func (a *answer) echoesOrigin() bool {
 	return a.decision.AllowOrigin != "" && a.decision.AllowOrigin != "*"
 }
 
-// headerValues is room for the values of one response's Access-Control headers: one
-// allocation in place of six. It is never shared between responses, for a handler may
+// headerValues is room for the values of one response's Access-Control headers and of
+// Vary: one allocation in place of seven. It is never shared between responses, for a handler may
 // append to what it finds in a header.
 type headerValues struct {
-	room [6]string
+	room [7]string
 	used int
 }
 
@@ -171,9 +171,12 @@ func removeAccessControl(h http.Header) (removed bool) {
 }
 
 // addVaryOrigin adds Origin to the Vary header, beside what is there, unless it is.
-func addVaryOrigin(h http.Header) {
-	if !listHas(h["Vary"], "Origin") {
-		h.Add("Vary", "Origin")
+func (v *headerValues) addVaryOrigin(h http.Header) {
+	switch lines := h["Vary"]; {
+	case len(lines) == 0:
+		v.set(h, "Vary", "Origin")
+	case !listHas(lines, "Origin"):
+		h["Vary"] = append(lines, "Origin")
 	}
 }
 

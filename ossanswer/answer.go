@@ -18,13 +18,18 @@ type Answer struct {
 	host  string
 	id    string
 	start time.Time
+
+	// Room for the values of the headers that are set: one allocation with the Answer,
+	// in place of one for each.
+	values [5]string
+	used   int
 }
 
 // New begins the answer to r, on which work began at start. It removes from the header what an earlier handler said
 // about a body that is not sent.
 func New(w http.ResponseWriter, r *http.Request, start time.Time) *Answer {
 	for _, key := range []string{"Content-Type", "Content-Encoding", "Etag", "Last-Modified"} {
-		w.Header().Del(key)
+		delete(w.Header(), key)
 	}
 	return &Answer{w: w, host: r.Host, id: requestID(start), start: start}
 }
@@ -52,16 +57,15 @@ func putHex(dst []byte, n uint64) {
 // Empty writes an answer without a body.
 func (a *Answer) Empty(status int) {
 	if status != http.StatusNoContent {
-		a.w.Header().Set("Content-Length", "0")
+		a.set("Content-Length", "0")
 	}
 	a.writeHeader(status)
 }
 
 // XML writes a document.
 func (a *Answer) XML(status int, doc string) error {
-	header := a.w.Header()
-	header.Set("Content-Type", "application/xml")
-	header.Set("Content-Length", strconv.Itoa(len(doc)))
+	a.set("Content-Type", "application/xml")
+	a.set("Content-Length", strconv.Itoa(len(doc)))
 	a.writeHeader(status)
 	_, err := io.WriteString(a.w, doc)
 	return err
@@ -70,16 +74,22 @@ func (a *Answer) XML(status int, doc string) error {
 // Error writes an error's document.
 func (a *Answer) Error(e Error) error {
 	if e.EC != "" {
-		a.w.Header().Set("X-Oss-Ec", e.EC)
+		a.set("X-Oss-Ec", e.EC)
 	}
 	return a.XML(e.Status, e.document(a.id, a.host))
 }
 
 func (a *Answer) writeHeader(status int) {
-	header := a.w.Header()
-	header.Set("X-Oss-Request-Id", a.id)
-	header.Set("X-Oss-Server-Time", strconv.FormatInt(time.Since(a.start).Milliseconds(), 10))
+	a.set("X-Oss-Request-Id", a.id)
+	a.set("X-Oss-Server-Time", strconv.FormatInt(time.Since(a.start).Milliseconds(), 10))
 	a.w.WriteHeader(status)
+}
+
+// set sets a header of the answer; the key is canonical.
+func (a *Answer) set(key, value string) {
+	a.values[a.used] = value
+	a.w.Header()[key] = a.values[a.used : a.used+1 : a.used+1]
+	a.used++
 }
 
 // Error is an error answer of OSS's.
