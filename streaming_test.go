@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/rulesource"
 )
 
 // Server-sent events arrive when they are sent, though the response goes on.
@@ -302,4 +305,26 @@ func TestResponseControl(t *testing.T) {
 	})
 	p.load(t, "oss_cors cors.xml\nstub controls")
 	p.get(t, fromApp).expect(t, 202, appGranted...)
+}
+
+// readerFromSpy is a server's writer, which can send a file without copying it.
+type readerFromSpy struct {
+	http.ResponseWriter
+	from io.Reader
+}
+
+func (s *readerFromSpy) ReadFrom(r io.Reader) (int64, error) {
+	s.from = r
+	return io.Copy(io.Discard, r)
+}
+
+// What is read from a file goes to the server's own ReadFrom, and so to sendfile.
+func TestReadFromIsPassedOn(t *testing.T) {
+	spy := &readerFromSpy{ResponseWriter: httptest.NewRecorder()}
+	body := struct{ io.Reader }{strings.NewReader("body")} // and nothing else: no WriterTo
+	a := &answer{handler: new(Handler), rules: new(rulesource.Rules)}
+	rw := &responseWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: spy}, answer: a}
+	if n, err := io.Copy(rw, body); n != 4 || err != nil || spy.from != io.Reader(body) {
+		t.Errorf("%d bytes, %v; read from %v", n, err, spy.from)
+	}
 }

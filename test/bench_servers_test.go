@@ -333,8 +333,8 @@ func TestBenchActual(t *testing.T) {
 	text := about + "\n\n" + markdownTable(rows)
 	bare := sendfileCalls(t, caddy, "http://127.0.0.1:"+ports[2]+"/large")
 	with := sendfileCalls(t, caddy, "http://127.0.0.1:"+ports[3]+"/large")
-	if with == 0 {
-		t.Errorf("with oss_cors, a file is not sent with sendfile; without it there are %d calls", bare)
+	if with < bare {
+		t.Errorf("with oss_cors, sendfile is called %d times; without it %d times", with, bare)
 	}
 	text += fmt.Sprintf("\nSending a file of 1 MB ten times, `file_server` calls sendfile %d times by itself, and %d times behind `oss_cors`.\n", bare, with)
 	writeSection(t, "benchmarks.md", "actual requests", text)
