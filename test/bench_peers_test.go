@@ -18,7 +18,7 @@ import (
 // peerPolicy is what all peers are configured to allow.
 type peerPolicy struct {
 	origins []string
-	rules   int // before the one that allows, whose origins are others
+	rules   int // of which the last allows them; 0: 1
 }
 
 var (
@@ -37,7 +37,7 @@ func exactOrigins(n int) []string {
 	return origins
 }
 
-// rulesFor has the policy's origins in its last rule, and strangers in those before it.
+// ruleset has the policy's origins in its last rule, and others in those before it.
 func (p peerPolicy) ruleset() *corsrules.Ruleset {
 	maxAge := peerMaxAge
 	cfg := &corsrules.Configuration{ResponseVary: true} // as the peers have it
@@ -226,7 +226,7 @@ func TestPeersDecideTheSame(t *testing.T) {
 				w := &quietWriter{header: http.Header{}}
 				middleware.ServeHTTP(w, c.request(t))
 				got := accessControl(w.header)
-				allowed := len(got) > 0 && strings.HasPrefix(strings.Join(got, "\n"), "Allow-Headers") || w.header.Get("Access-Control-Allow-Origin") != ""
+				allowed := w.header.Get("Access-Control-Allow-Origin") != ""
 				if allowed != c.allowed && (peer.name == "oss_cors" || !c.notAskedOfPeers) {
 					t.Errorf("%s: %q", peer.name, got)
 				}

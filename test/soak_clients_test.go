@@ -47,17 +47,17 @@ func (s *soak) clients() (clients []soakClient) {
 	add(4, "requests", func(c soakClient, s *soak, round int) {
 		c.ask(s, soakQuestion{method: "GET", origin: []string{soakApp, soakTurn(round % 2)}[rand.IntN(2)], reason: "origin"})
 	})
-	add(1, "clients that vanish in a body", func(c soakClient, s *soak, round int) {
+	add(1, "clients that vanish in a body", func(c soakClient, s *soak, _ int) {
 		c.ask(s, soakQuestion{method: "GET", origin: soakApp, path: "/large", vanish: true, reason: "origin"})
 	})
-	add(2, "preflights of random origins", func(c soakClient, s *soak, round int) {
+	add(2, "preflights of random origins", func(c soakClient, s *soak, _ int) {
 		c.ask(s, soakQuestion{method: "OPTIONS", origin: fmt.Sprintf("https://%x.example.net", rand.Uint64()), headers: "content-type", reason: "origin"})
 	})
 	add(1, "header floods", func(c soakClient, s *soak, round int) {
 		flood := []string{names(200, 4*kilobyte), names(20, 32*kilobyte), strings.Repeat(",", 12*kilobyte)}
 		c.ask(s, soakQuestion{method: "OPTIONS", origin: soakApp, headers: flood[round%len(flood)], reason: "malformed"})
 	})
-	add(8, "slow clients", func(c soakClient, s *soak, round int) { c.askSlowly(s) })
+	add(8, "slow clients", func(c soakClient, s *soak, _ int) { c.askSlowly(s) })
 	return clients
 }
 
