@@ -233,13 +233,14 @@ func TestBenchPreflights(t *testing.T) {
 		expectRecipe(t, target, 0)
 	}
 	results := loader{http.MethodOptions, appPreflight, 32, each}.compare(t, benchRounds, targets)
-	rows := [][]string{{"server", "preflights/s", "oss_cors / it", "CPU a preflight"}}
+	rows := [][]string{{"server", "preflights/s", "oss_cors / it", "CPU a preflight", "oss_cors / it"}}
 	for i, target := range targets {
 		rows = append(rows, []string{
 			target.name,
 			fmt.Sprintf("%.0f", results[i].perSecond.median()),
 			results[0].perSecond.over(results[i].perSecond).ratio(),
 			fmt.Sprintf("%.1f µs", results[i].cpu.median()),
+			results[0].cpu.over(results[i].cpu).ratio(),
 		})
 	}
 	writeSection(t, "benchmarks.md", "preflights", about+"\n\n"+markdownTable(rows))
