@@ -141,8 +141,8 @@ func denied(reason Reason, value string) Decision {
 
 // query is a request in the form in which rules are asked.
 type query struct {
-	origin      string // in lower case
-	listing     []int  // the rules, from the next on, that list this very origin
+	origin      string   // in lower case
+	listers     []uint32 // the rules, from the next on, that list this very origin
 	method      methodSet
 	headers     headerList
 	headerLines []string
@@ -152,7 +152,8 @@ type query struct {
 // (oss-behaviour.md, section 2).
 func (rs *Ruleset) walk(origin, method string, headers headerList, headerLines []string, tr *trace) Decision {
 	q := query{origin: lower(origin), method: methodBit(method), headers: headers, headerLines: headerLines}
-	q.listing = rs.listing[q.origin]
+	listed := rs.listing[q.origin]
+	q.listers = rs.listers[listed.start:listed.end]
 	d := denied(OriginMismatch, origin)
 	for i := range rs.rules {
 		r := &rs.rules[i]
@@ -180,9 +181,9 @@ func (rs *Ruleset) walk(origin, method string, headers headerList, headerLines [
 // judge asks one rule; rules are asked in their order. Where a header is at fault, it
 // returns the first such.
 func (q *query) judge(r *Rule) (Reason, headerList) {
-	listed := len(q.listing) > 0 && q.listing[0] == r.number-1
+	listed := len(q.listers) > 0 && int(q.listers[0]) == r.number-1
 	if listed {
-		q.listing = q.listing[1:]
+		q.listers = q.listers[1:]
 	}
 	if !listed && !r.anyOrigin && !anyMatches(r.originPatterns, q.origin) {
 		return OriginMismatch, nil
@@ -190,25 +191,10 @@ func (q *query) judge(r *Rule) (Reason, headerList) {
 	if r.methods&q.method == 0 {
 		return MethodMismatch, nil
 	}
-	if header := r.firstNotAllowed(q.headers); header != nil {
+	if header := r.headers.firstNotAllowed(q.headers); header != nil {
 		return HeaderMismatch, header
 	}
 	return NoReason, nil
-}
-
-// firstNotAllowed returns the first name in headers that r does not allow, or nil.
-func (r *Rule) firstNotAllowed(headers headerList) headerList {
-	if r.anyHeader {
-		return nil
-	}
-	for len(headers) > 0 {
-		var name headerList
-		name, headers = headers.cut()
-		if !r.headers[string(name)] && !anyMatches(r.headerPatterns, name) {
-			return name
-		}
-	}
-	return nil
 }
 
 func (q *query) atFault(reason Reason, origin, method string, header headerList) string {

@@ -1,6 +1,7 @@
 package corsrules
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -11,10 +12,15 @@ type Ruleset struct {
 	config *Configuration
 	rules  []Rule
 
-	// listing has, for each exact origin in lower case, the indexes of the rules
-	// that list it, ascending: one look-up however many origins there are.
-	listing map[string][]int
+	// listing has, for each exact origin in lower case, where in listers the indexes
+	// of the rules stand that list it, ascending: one look-up however many origins
+	// there are.
+	listing map[string]span
+	listers []uint32
 }
+
+// span is a piece of a slice.
+type span struct{ start, end uint32 }
 
 // Rule is one compiled rule of a Ruleset.
 type Rule struct {
@@ -24,9 +30,7 @@ type Rule struct {
 	anyOrigin      bool
 	originPatterns []pattern
 	methods        methodSet
-	anyHeader      bool
-	headers        map[string]bool
-	headerPatterns []pattern
+	headers        *headerSet
 
 	allowMethods, exposeHeaders, maxAge string
 }
@@ -34,24 +38,22 @@ type Rule struct {
 // Compile turns a Configuration that Parse returned into a Ruleset. It does not check
 // it again, and keeps it: do not change it afterwards.
 func Compile(cfg *Configuration) *Ruleset {
-	rs := &Ruleset{config: cfg, rules: make([]Rule, len(cfg.Rules)), listing: map[string][]int{}}
-	names := ruleNames(cfg.Rules)
+	rs := &Ruleset{config: cfg, rules: make([]Rule, len(cfg.Rules))}
+	names, common := ruleNames(cfg.Rules), shared{map[string]string{}, map[string]*headerSet{}}
 	for i, r := range cfg.Rules {
-		rs.rules[i] = compileRule(r, names[i], i+1)
-		for _, origin := range r.AllowedOrigins {
-			rs.list(origin, i)
-		}
+		rs.rules[i] = compileRule(r, names[i], i+1, common)
 	}
+	rs.list(cfg.Rules)
 	return rs
 }
 
-func compileRule(r CORSRule, name string, number int) Rule {
+func compileRule(r CORSRule, name string, number int, common shared) Rule {
 	c := Rule{
 		name:          name,
 		number:        number,
-		headers:       make(map[string]bool, len(r.AllowedHeaders)),
-		allowMethods:  strings.Join(r.AllowedMethods, ", "),
-		exposeHeaders: strings.Join(r.ExposeHeaders, ", "),
+		headers:       common.headerSet(r.AllowedHeaders),
+		allowMethods:  common.text(strings.Join(r.AllowedMethods, ", ")),
+		exposeHeaders: common.text(strings.Join(r.ExposeHeaders, ", ")),
 	}
 	for _, origin := range r.AllowedOrigins {
 		if origin == "*" {
@@ -63,30 +65,33 @@ func compileRule(r CORSRule, name string, number int) Rule {
 	for _, method := range r.AllowedMethods {
 		c.methods |= methodBit(method)
 	}
-	for _, header := range r.AllowedHeaders {
-		if header == "*" {
-			c.anyHeader = true
-		} else if p, ok := newPattern(lower(header)); ok {
-			c.headerPatterns = append(c.headerPatterns, p)
-		} else {
-			c.headers[lower(header)] = true
-		}
-	}
 	if r.MaxAgeSeconds != nil {
-		c.maxAge = strconv.Itoa(*r.MaxAgeSeconds)
+		c.maxAge = common.text(strconv.Itoa(*r.MaxAgeSeconds))
 	}
 	return c
 }
 
-// list enters an exact origin of the i-th rule into the listing.
-func (rs *Ruleset) list(origin string, i int) {
-	if strings.Contains(origin, "*") {
-		return
+// list makes the listing.
+func (rs *Ruleset) list(rules []CORSRule) {
+	listers := map[string][]uint32{}
+	for i, r := range rules {
+		for _, origin := range r.AllowedOrigins {
+			if strings.Contains(origin, "*") {
+				continue
+			}
+			key := lower(origin)
+			if of := listers[key]; len(of) == 0 || of[len(of)-1] != uint32(i) {
+				listers[key] = append(of, uint32(i))
+			}
+		}
 	}
-	key := lower(origin)
-	if rules := rs.listing[key]; len(rules) == 0 || rules[len(rules)-1] != i {
-		rs.listing[key] = append(rules, i)
+	rs.listing = make(map[string]span, len(listers))
+	for key, of := range listers {
+		start := uint32(len(rs.listers))
+		rs.listers = append(rs.listers, of...)
+		rs.listing[key] = span{start, uint32(len(rs.listers))}
 	}
+	rs.listers = slices.Clip(rs.listers)
 }
 
 // Configuration returns what rs was compiled from. Do not change it.

@@ -415,8 +415,9 @@ func TestBuckets_memory(t *testing.T) {
 	}
 	used := float64(heap()-before) / n
 	t.Logf("%.0f bytes a bucket, %.2f times its XML's %d", used, used/float64(size), size)
-	if used > 4*float64(size) {
-		t.Error("more than 4 times the XML")
+	// A process takes up to twice what it uses, and the same again while it is busy.
+	if used > 1.5*float64(size) {
+		t.Error("more than 1.5 times the XML")
 	}
 	runtime.KeepAlive(s)
 }

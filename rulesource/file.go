@@ -1,6 +1,7 @@
 package rulesource
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -129,7 +130,10 @@ func readDocument(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, corsrules.MaxDocumentBytes+1))
+	var content bytes.Buffer
+	content.Grow(int(min(info.Size(), corsrules.MaxDocumentBytes)) + bytes.MinRead) // which spares ReadFrom growing it
+	_, err = content.ReadFrom(io.LimitReader(f, corsrules.MaxDocumentBytes+1))
+	return content.Bytes(), err
 }
 
 // Rules implements Source.
