@@ -95,7 +95,7 @@ func (rs *Ruleset) Actual(origin []string, method string) Decision {
 // at the first match.
 type trace []Verdict
 
-func (rs *Ruleset) preflight(originLines, methodLines, headerLines []string, tr *trace) Decision {
+func (rs *Ruleset) preflight(originLines, methodLines, headerLines []string, tr *trace) (d Decision) {
 	origin, oneOrigin := single(originLines)
 	method, oneMethod := single(methodLines)
 	switch {
@@ -105,19 +105,21 @@ func (rs *Ruleset) preflight(originLines, methodLines, headerLines []string, tr 
 		return denied(MissingMethod, "")
 	case rs == nil:
 		return denied(NoRules, "")
-	case !oneOrigin || !isSerializedOrigin(origin):
+	}
+	q := query{origin: origin, method: method, headerLines: headerLines}
+	if !oneOrigin || !rs.find(&q) {
 		return denied(Malformed, "origin")
-	case !oneMethod || strings.Contains(method, ","):
+	}
+	if !oneMethod || strings.IndexByte(method, ',') >= 0 {
 		return denied(Malformed, "access-control-request-method")
 	}
 	var onStack [512]byte
-	list, ok := appendHeaderList(onStack[:0], headerLines)
+	headers, ok := appendHeaderList(onStack[:0], headerLines)
 	if !ok {
 		return denied(Malformed, "access-control-request-headers")
 	}
-	d := rs.walk(origin, method, list, headerLines, tr)
-	if d.Outcome == Allowed {
-		d.AllowHeaders = list.text(headerLines)
+	if d = rs.walk(&q, headers, tr); d.Outcome == Allowed {
+		d.AllowHeaders = headers.text(headerLines)
 	}
 	return d
 }
@@ -129,42 +131,63 @@ func (rs *Ruleset) actual(originLines []string, method string, tr *trace) Decisi
 		return Decision{}
 	case rs == nil:
 		return denied(NoRules, "")
-	case !oneOrigin || !isSerializedOrigin(origin):
+	}
+	q := query{origin: origin, method: method}
+	if !oneOrigin || !rs.find(&q) {
 		return denied(Malformed, "origin")
 	}
-	return rs.walk(origin, method, nil, nil, tr)
+	return rs.walk(&q, nil, tr)
 }
 
 func denied(reason Reason, value string) Decision {
 	return Decision{Outcome: Denied, Reason: reason, Value: value}
 }
 
-// query is a request in the form in which rules are asked.
+// query is a request in the form in which rules are asked, but for its header list, which
+// would leave the stack as part of it.
 type query struct {
-	origin      string   // in lower case
-	listers     []uint32 // the rules, from the next on, that list this very origin
-	method      methodSet
-	headers     headerList
-	headerLines []string
+	origin, method string   // as sent
+	folded         string   // the origin in lower case
+	listers        []uint32 // the rules, from the next on, that list this very origin
+	headerLines    []string
+}
+
+// find looks the origin up. It reports whether that is well-formed, which an origin that is
+// listed as it stands needs no look at.
+func (rs *Ruleset) find(q *query) bool {
+	q.folded = q.origin
+	if q.listers = rs.listersOf(q.origin); len(q.listers) > 0 {
+		return true
+	}
+	if !isSerializedOrigin(q.origin) {
+		return false
+	}
+	if q.folded = lower(q.origin); q.folded != q.origin {
+		q.listers = rs.listersOf(q.folded)
+	}
+	return true
+}
+
+func (rs *Ruleset) listersOf(origin string) []uint32 {
+	listed := rs.listing[origin]
+	return rs.listers[listed.start:listed.end]
 }
 
 // walk asks the rules in their order; the first that matches decides
 // (oss-behaviour.md, section 2).
-func (rs *Ruleset) walk(origin, method string, headers headerList, headerLines []string, tr *trace) Decision {
-	q := query{origin: lower(origin), method: methodBit(method), headers: headers, headerLines: headerLines}
-	listed := rs.listing[q.origin]
-	q.listers = rs.listers[listed.start:listed.end]
-	d := denied(OriginMismatch, origin)
+func (rs *Ruleset) walk(q *query, headers headerList, tr *trace) (d Decision) {
+	method := methodBit(q.method)
+	d = denied(OriginMismatch, q.origin)
 	for i := range rs.rules {
 		r := &rs.rules[i]
-		reason, header := q.judge(r)
+		reason, header := q.judge(r, method, headers)
 		if tr != nil {
-			*tr = append(*tr, Verdict{Rule: r, Reason: reason, Value: q.atFault(reason, origin, method, header)})
+			*tr = append(*tr, Verdict{Rule: r, Reason: reason, Value: q.atFault(reason, header)})
 		}
 		switch {
 		case d.Outcome == Allowed: // an explanation goes on
 		case reason == NoReason:
-			d = Decision{Outcome: Allowed, Rule: r, AllowOrigin: origin}
+			d = Decision{Outcome: Allowed, Rule: r, AllowOrigin: q.origin}
 			if r.anyOrigin {
 				d.AllowOrigin = "*"
 			}
@@ -172,7 +195,7 @@ func (rs *Ruleset) walk(origin, method string, headers headerList, headerLines [
 				return d
 			}
 		case reason > d.Reason:
-			d.Reason, d.Nearest, d.Value = reason, r, q.atFault(reason, origin, method, header)
+			d.Reason, d.Nearest, d.Value = reason, r, q.atFault(reason, header)
 		}
 	}
 	return d
@@ -180,29 +203,29 @@ func (rs *Ruleset) walk(origin, method string, headers headerList, headerLines [
 
 // judge asks one rule; rules are asked in their order. Where a header is at fault, it
 // returns the first such.
-func (q *query) judge(r *Rule) (Reason, headerList) {
+func (q *query) judge(r *Rule, method methodSet, headers headerList) (Reason, headerList) {
 	listed := len(q.listers) > 0 && int(q.listers[0]) == r.number-1
 	if listed {
 		q.listers = q.listers[1:]
 	}
-	if !listed && !r.anyOrigin && !anyMatches(r.originPatterns, q.origin) {
+	if !listed && !r.anyOrigin && !anyMatches(r.originPatterns, q.folded) {
 		return OriginMismatch, nil
 	}
-	if r.methods&q.method == 0 {
+	if r.methods&method == 0 {
 		return MethodMismatch, nil
 	}
-	if header := r.headers.firstNotAllowed(q.headers); header != nil {
+	if header := r.headers.firstNotAllowed(headers); header != nil {
 		return HeaderMismatch, header
 	}
 	return NoReason, nil
 }
 
-func (q *query) atFault(reason Reason, origin, method string, header headerList) string {
+func (q *query) atFault(reason Reason, header headerList) string {
 	switch reason {
 	case OriginMismatch:
-		return origin
+		return q.origin
 	case MethodMismatch:
-		return method
+		return q.method
 	case HeaderMismatch:
 		return header.in(q.headerLines)
 	}

@@ -75,20 +75,30 @@ func appendHeaderList(dst headerList, lines []string) (list headerList, ok bool)
 		return nil, false
 	}
 	count := 0
-	for name := range names(lines) {
-		if count++; count > MaxRequestHeaders {
-			return nil, false
-		}
-		if count > 1 {
-			dst = append(dst, headerSeparator...)
-		}
-		start := len(dst)
-		dst = append(dst, name...)
-		for i, c := range dst[start:] {
-			if c = lowerTokenByte[c]; c == 0 {
+	for _, line := range lines {
+		for line != "" {
+			name := line
+			if comma := strings.IndexByte(line, ','); comma >= 0 {
+				name, line = line[:comma], line[comma+1:]
+			} else {
+				line = ""
+			}
+			if name = trim(name); name == "" {
+				continue
+			}
+			if count++; count > MaxRequestHeaders {
 				return nil, false
 			}
-			dst[start+i] = c
+			if count > 1 {
+				dst = append(dst, headerSeparator...)
+			}
+			for i := range len(name) {
+				c := lowerTokenByte[name[i]]
+				if c == 0 {
+					return nil, false
+				}
+				dst = append(dst, c)
+			}
 		}
 	}
 	return dst, true

@@ -309,8 +309,10 @@ func (l *linter) takers(i int, r *CORSRule, headers headerList) takers {
 		if !isSerializedOrigin(origin) {
 			continue
 		}
+		w := witness(origin)
 		for m, method := range r.AllowedMethods {
-			t := taker{o, m, l.rules.walk(witness(origin), method, headers, nil, nil).Rule.number - 1}
+			q := query{origin: w, folded: w, method: method, listers: l.rules.listersOf(w)}
+			t := taker{o, m, l.rules.walk(&q, headers, nil).Rule.number - 1}
 			if t.rule == i {
 				t.rule = own
 			}

@@ -12,9 +12,9 @@ type Ruleset struct {
 	config *Configuration
 	rules  []Rule
 
-	// listing has, for each exact origin in lower case, where in listers the indexes
-	// of the rules stand that list it, ascending: one look-up however many origins
-	// there are.
+	// listing has, for each exact origin in lower case that an Origin header can have,
+	// where in listers the indexes of the rules stand that list it, ascending: one
+	// look-up however many origins there are.
 	listing map[string]span
 	listers []uint32
 }
@@ -76,10 +76,10 @@ func (rs *Ruleset) list(rules []CORSRule) {
 	listers := map[string][]uint32{}
 	for i, r := range rules {
 		for _, origin := range r.AllowedOrigins {
-			if strings.Contains(origin, "*") {
+			key := lower(origin)
+			if strings.Contains(key, "*") || !isSerializedOrigin(key) { // no Origin header can have that
 				continue
 			}
-			key := lower(origin)
 			if of := listers[key]; len(of) == 0 || of[len(of)-1] != uint32(i) {
 				listers[key] = append(of, uint32(i))
 			}
