@@ -287,7 +287,7 @@ func freePort(t *testing.T) string {
 }
 
 // write replaces a file at once, so that no reader sees half of it.
-func write(t *testing.T, file, content string) {
+func write(t testing.TB, file, content string) {
 	t.Helper()
 	if err := os.WriteFile(file+".new", []byte(content), 0o600); err != nil {
 		t.Fatal(err)

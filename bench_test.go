@@ -21,6 +21,39 @@ func (w *benchWriter) Header() http.Header         { return w.header }
 func (w *benchWriter) Write(p []byte) (int, error) { return len(p), nil }
 func (w *benchWriter) WriteHeader(int)             {}
 
+// benchRequest is what is asked.
+type benchRequest struct {
+	name, method string
+	header       http.Header
+}
+
+const (
+	benchApp      = "https://app.example.com"
+	benchStranger = "https://stranger.example.net"
+)
+
+var benchRequests = []benchRequest{
+	{"preflight allowed", http.MethodOptions, http.Header{
+		"Origin": {benchApp}, "Access-Control-Request-Method": {"PUT"}, "Access-Control-Request-Headers": {"content-type,x-oss-date"},
+	}},
+	{"preflight denied", http.MethodOptions, http.Header{"Origin": {benchStranger}, "Access-Control-Request-Method": {"PUT"}}},
+	{"actual allowed", http.MethodGet, http.Header{"Origin": {benchApp}}},
+	{"actual denied", http.MethodGet, http.Header{"Origin": {benchStranger}}},
+	{"no CORS", http.MethodGet, http.Header{}},
+}
+
+func (q benchRequest) new() *http.Request {
+	r := httptest.NewRequest(q.method, "/key", http.NoBody)
+	r.Header = q.header
+	return r
+}
+
+// benchNext answers actual requests.
+var benchNext = caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
+	w.WriteHeader(http.StatusOK)
+	return nil
+})
+
 // BenchmarkHandler measures a request's whole way through the handler, that of a handler
 // behind it left out.
 func BenchmarkHandler(b *testing.B) {
@@ -33,36 +66,17 @@ func BenchmarkHandler(b *testing.B) {
 	}
 	defer func() { _ = source.Cleanup() }()
 	handler := &Handler{source: source, log: zap.NewNop()}
-	next := caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
-		w.WriteHeader(http.StatusOK)
-		return nil
-	})
-	const app, stranger = "https://app.example.com", "https://stranger.example.net"
-	for _, bench := range []struct {
-		name, method string
-		header       http.Header
-	}{
-		{"preflight allowed", http.MethodOptions, http.Header{
-			"Origin": {app}, "Access-Control-Request-Method": {"PUT"}, "Access-Control-Request-Headers": {"content-type,x-oss-date"},
-		}},
-		{"preflight denied", http.MethodOptions, http.Header{"Origin": {stranger}, "Access-Control-Request-Method": {"PUT"}}},
-		{"actual allowed", http.MethodGet, http.Header{"Origin": {app}}},
-		{"actual denied", http.MethodGet, http.Header{"Origin": {stranger}}},
-		{"no CORS", http.MethodGet, http.Header{}},
-	} {
-		b.Run(bench.name, func(b *testing.B) {
-			r := httptest.NewRequest(bench.method, "/key", http.NoBody)
-			r.Header = bench.header
+	for _, request := range benchRequests {
+		b.Run(request.name, func(b *testing.B) {
 			// What Caddy puts into a request's context, made once: its cost is not ours.
-			vars := map[string]any{}
-			ctx := context.WithValue(r.Context(), caddyhttp.VarsCtxKey, vars)
-			r = r.WithContext(ctx)
+			r, vars := request.new(), map[string]any{}
+			r = r.WithContext(context.WithValue(r.Context(), caddyhttp.VarsCtxKey, vars))
 			w := &benchWriter{header: http.Header{}}
 			b.ReportAllocs()
 			for b.Loop() {
 				clear(vars)
 				clear(w.header)
-				if err := handler.ServeHTTP(w, r, next); err != nil {
+				if err := handler.ServeHTTP(w, r, benchNext); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -71,57 +85,63 @@ func BenchmarkHandler(b *testing.B) {
 }
 
 // BenchmarkObservation measures what it costs to be told everything: the same requests
-// with all that can be observed turned on, and with all of it off. What Caddy itself puts
-// into a request's context is there for both, its access log included.
+// with all that can be observed turned on, and with all of it off. Once they go through
+// Caddy's server, which keeps an access log of both, and once through the handler alone,
+// where the field that it adds to an access log counts as observation.
 func BenchmarkObservation(b *testing.B) {
-	const app, stranger = "https://app.example.com", "https://stranger.example.net"
-	next := caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
-		w.WriteHeader(http.StatusOK)
-		return nil
-	})
-	for _, bench := range []struct {
-		name, method string
-		header       http.Header
+	for _, layer := range []struct {
+		name  string
+		serve func(b *testing.B, on bool) http.Handler
 	}{
-		{"preflight allowed", http.MethodOptions, http.Header{
-			"Origin": {app}, "Access-Control-Request-Method": {"PUT"}, "Access-Control-Request-Headers": {"content-type,x-oss-date"},
-		}},
-		{"preflight denied", http.MethodOptions, http.Header{"Origin": {stranger}, "Access-Control-Request-Method": {"PUT"}}},
-		{"actual allowed", http.MethodGet, http.Header{"Origin": {app}}},
-		{"actual denied", http.MethodGet, http.Header{"Origin": {stranger}}},
+		{"in Caddy", observedServer},
+		{"handler", observedHandler},
 	} {
-		for _, on := range []bool{false, true} {
-			name := bench.name + "/off"
-			if on {
-				name = bench.name + "/on"
-			}
-			b.Run(name, func(b *testing.B) {
-				handler := observedHandler(b, on)
-				r := httptest.NewRequest(bench.method, "/key", http.NoBody)
-				r.Header = bench.header
-				w := &benchWriter{header: http.Header{}}
-				server := &caddyhttp.Server{}
+		for _, request := range benchRequests[:4] {
+			for _, on := range []bool{false, true} {
+				name := layer.name + "/" + request.name + "/off"
 				if on {
-					server.Logs = new(caddyhttp.ServerLogConfig)
+					name = layer.name + "/" + request.name + "/on"
 				}
-				ctx := context.WithValue(r.Context(), caddyhttp.ServerCtxKey, server)
-				b.ReportAllocs()
-				for b.Loop() {
-					clear(w.header)
-					ctx := context.WithValue(ctx, caddyhttp.VarsCtxKey, map[string]any{})
-					ctx = context.WithValue(ctx, caddy.ReplacerCtxKey, caddy.NewReplacer())
-					ctx = context.WithValue(ctx, caddyhttp.ExtraLogFieldsCtxKey, new(caddyhttp.ExtraLogFields))
-					if err := handler.ServeHTTP(w, r.WithContext(ctx), next); err != nil {
-						b.Fatal(err)
+				b.Run(name, func(b *testing.B) {
+					handler, w := layer.serve(b, on), &benchWriter{header: http.Header{}}
+					r := request.new()
+					b.ReportAllocs()
+					for b.Loop() {
+						clear(w.header)
+						handler.ServeHTTP(w, r)
 					}
-				}
-			})
+				})
+			}
 		}
 	}
 }
 
-// observedHandler returns a handler that shows all it can, or as little.
-func observedHandler(b *testing.B, on bool) *Handler {
+// observedServer returns a server of a Caddy that runs, with a handler that shows all it
+// can, or as little.
+func observedServer(b *testing.B, on bool) http.Handler {
+	options := "denied_origins 0"
+	if on {
+		options = "shadow cors.xml\ndebug_header"
+	}
+	p := newProxy(b)
+	write(b, "cors.xml", appRules)
+	p.load(b, "log {\noutput discard\n}\noss_cors {\nrules file cors.xml\n"+options+"\n}\nrespond 200")
+	app, err := caddy.ActiveContext().App("http")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, server := range app.(*caddyhttp.App).Servers {
+		if server.Logs != nil {
+			return server
+		}
+	}
+	b.Fatal("no server has an access log")
+	return nil
+}
+
+// observedHandler returns such a handler alone, in the context that Caddy makes for each
+// request.
+func observedHandler(b *testing.B, on bool) http.Handler {
 	open := func(opts *rulesource.Options) rulesource.Source {
 		source := &rulesource.Inline{XML: appRules}
 		opts.Name, opts.Logger = "bench", zap.NewNop()
@@ -131,13 +151,22 @@ func observedHandler(b *testing.B, on bool) *Handler {
 		b.Cleanup(func() { _ = source.Cleanup() })
 		return source
 	}
-	opts := &metrics.Options{Shadow: on}
+	opts, server := &metrics.Options{Shadow: on}, new(caddyhttp.Server)
 	if on {
 		opts.DeniedOrigins = metrics.DefaultDeniedOrigins
+		server.Logs = new(caddyhttp.ServerLogConfig)
 	}
 	handler := &Handler{source: open(&rulesource.Options{Metrics: opts}), log: zap.NewNop(), DebugHeader: on}
 	if on {
 		handler.shadow = open(&rulesource.Options{})
 	}
-	return handler
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx := context.WithValue(r.Context(), caddyhttp.ServerCtxKey, server)
+		ctx = context.WithValue(ctx, caddyhttp.VarsCtxKey, map[string]any{})
+		ctx = context.WithValue(ctx, caddy.ReplacerCtxKey, caddy.NewReplacer())
+		ctx = context.WithValue(ctx, caddyhttp.ExtraLogFieldsCtxKey, new(caddyhttp.ExtraLogFields))
+		if err := handler.ServeHTTP(w, r.WithContext(ctx), benchNext); err != nil {
+			b.Fatal(err)
+		}
+	})
 }

@@ -13,6 +13,14 @@ func isPreflight(r *http.Request) bool {
 		(hasValue(r.Header["Origin"]) || hasValue(r.Header["Access-Control-Request-Method"]))
 }
 
+// first returns a header's first line, as http.Header.Get does for a name in any case.
+func first(lines []string) string {
+	if len(lines) == 0 {
+		return ""
+	}
+	return lines[0]
+}
+
 // hasValue reports whether one of a header's lines has a value; a line without one counts
 // as absent.
 func hasValue(lines []string) bool {
@@ -29,9 +37,9 @@ func hasValue(lines []string) bool {
 // posts and WebSocket handshakes too: for these, the absence of a rule denies nothing.
 // Behind a proxy that rewrites Host, Sec-Fetch-Site still tells the first.
 func needsCORS(r *http.Request) bool {
-	mode := r.Header.Get("Sec-Fetch-Mode")
-	return !isSameHost(r.Header.Get("Origin"), r.Host) &&
-		r.Header.Get("Sec-Fetch-Site") != "same-origin" &&
+	mode := first(r.Header["Sec-Fetch-Mode"])
+	return !isSameHost(first(r.Header["Origin"]), r.Host) &&
+		first(r.Header["Sec-Fetch-Site"]) != "same-origin" &&
 		(mode == "" || mode == "cors") &&
 		!isUpgrade(r)
 }
@@ -53,5 +61,5 @@ func isSameHost(origin, host string) bool {
 // isUpgrade reports whether r asks for another protocol, such as WebSocket, by HTTP/1.1's
 // Upgrade or by HTTP/2's extended CONNECT (RFC 8441), which net/http shows as a header.
 func isUpgrade(r *http.Request) bool {
-	return r.Header.Get("Upgrade") != "" || r.Method == http.MethodConnect && r.Header.Get(":protocol") != ""
+	return first(r.Header["Upgrade"]) != "" || r.Method == http.MethodConnect && r.Header.Get(":protocol") != ""
 }

@@ -197,10 +197,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 func (h *Handler) decide(r *http.Request) *answer {
 	a := &answer{
 		handler: h, request: r, kind: metrics.Actual,
-		origin: r.Header.Get("Origin"), method: r.Method, host: r.Host, uri: r.RequestURI,
+		origin: first(r.Header["Origin"]), method: r.Method, host: r.Host, uri: r.RequestURI,
 	}
 	if isPreflight(r) {
-		a.kind, a.method, a.start = metrics.Preflight, r.Header.Get("Access-Control-Request-Method"), time.Now()
+		a.kind, a.method, a.start = metrics.Preflight, first(r.Header["Access-Control-Request-Method"]), time.Now()
 	}
 	if h.Bucket != nil {
 		a.bucket, a.key = h.Bucket.of(r)

@@ -2,7 +2,6 @@ package osscors
 
 import (
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -173,31 +172,35 @@ func ruleName(d corsrules.Decision) string {
 
 // debugValue is the value of X-Oss-Cors-Decision.
 func (a *answer) debugValue() string {
-	d := a.decision
-	value := d.Outcome.String()
-	for _, parameter := range [][2]string{
-		{"reason", d.Reason.String()},
-		{"value", short(d.Value)},
-	} {
-		if parameter[1] != "" {
-			value += "; " + parameter[0] + "=" + asToken(parameter[1])
-		}
+	var onStack [256]byte
+	d, value := &a.decision, onStack[:0]
+	value = append(value, d.Outcome.String()...)
+	if d.Reason != corsrules.NoReason {
+		value = append(append(value, "; reason="...), d.Reason.String()...)
 	}
-	switch {
-	case d.Rule != nil:
-		value += "; rule=" + d.Rule.Name()
-	case d.Nearest != nil:
-		value += "; nearest=" + d.Nearest.Name()
+	if d.Value != "" {
+		value = appendToken(append(value, "; value="...), short(d.Value))
 	}
-	return value
+	if d.Rule != nil {
+		value = append(append(value, "; rule="...), d.Rule.Name()...)
+	} else if d.Nearest != nil {
+		value = append(append(value, "; nearest="...), d.Nearest.Name()...)
+	}
+	return string(value)
 }
 
-// asToken percent-encodes a value that is no token.
-func asToken(value string) string {
-	if corsrules.IsToken(value) {
-		return value
+// appendToken appends text with each byte percent-encoded that a token cannot have, and "%",
+// so that it can be decoded.
+func appendToken(dst []byte, text string) []byte {
+	const hex = "0123456789ABCDEF"
+	for i := range len(text) {
+		if c := text[i]; c != '%' && corsrules.IsToken(text[i:i+1]) {
+			dst = append(dst, c)
+		} else {
+			dst = append(dst, '%', hex[c>>4], hex[c&15])
+		}
 	}
-	return strings.ReplaceAll(url.QueryEscape(value), "+", "%20")
+	return dst
 }
 
 // maxShown is how much of a request's own text a log line or header shows.

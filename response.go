@@ -117,7 +117,7 @@ func (a *answer) setHeaders(h http.Header, values *headerValues) {
 		values.addVaryOrigin(h)
 	}
 	if a.handler.DebugHeader {
-		h.Set("X-Oss-Cors-Decision", a.debugValue())
+		values.set(h, "X-Oss-Cors-Decision", a.debugValue())
 	}
 }
 
@@ -139,11 +139,11 @@ func (a *answer) echoesOrigin() bool {
 	return a.decision.AllowOrigin != "" && a.decision.AllowOrigin != "*"
 }
 
-// headerValues is room for the values of one response's Access-Control headers and of
-// Vary: one allocation in place of seven. It is never shared between responses, for a handler may
-// append to what it finds in a header.
+// headerValues is room for the values of one response's Access-Control headers, Vary and
+// X-Oss-Cors-Decision: one allocation in place of eight. It is never shared between
+// responses, for a handler may append to what it finds in a header.
 type headerValues struct {
-	room [7]string
+	room [8]string
 	used int
 }
 
