@@ -220,11 +220,11 @@ func TestBenchPreflights(t *testing.T) {
 	nginxPort, nginx := startNginx(t, dir, serverCore)
 	url := func(port string) string { return "http://127.0.0.1:" + port + "/dir/k.txt" }
 	targets := []benchTarget{
-		{"`oss_cors`", caddy, url(ports[0])},
-		{"Caddy, a static answer with as many headers", caddy, url(ports[1])},
-		{"Caddy, `header` and `respond`", caddy, url(ports[2])},
-		{"nginx, `map` and `add_header`", nginx, url(nginxPort)},
-		{"HAProxy, `http-request return`", haproxy, url(ports[3])},
+		{name: "`oss_cors`", pid: caddy, url: url(ports[0])},
+		{name: "Caddy, a static answer with as many headers", pid: caddy, url: url(ports[1])},
+		{name: "Caddy, `header` and `respond`", pid: caddy, url: url(ports[2])},
+		{name: "nginx, `map` and `add_header`", pid: nginx, url: url(nginxPort)},
+		{name: "HAProxy, `http-request return`", pid: haproxy, url: url(ports[3])},
 	}
 	const ossHeaders = 10
 	expectRecipe(t, targets[0], ossHeaders)
@@ -315,8 +315,8 @@ func TestBenchActual(t *testing.T) {
 		{"1 MB objects, 8 connections", "/large", 8},
 		{"1 KB objects, 1 000 connections", "/small", 1000},
 	} {
-		bare := benchTarget{"bare", caddy, "http://127.0.0.1:" + ports[0] + c.path}
-		with := benchTarget{"oss_cors", caddy, "http://127.0.0.1:" + ports[1] + c.path}
+		bare := benchTarget{name: "bare", pid: caddy, url: "http://127.0.0.1:" + ports[0] + c.path}
+		with := benchTarget{name: "oss_cors", pid: caddy, url: "http://127.0.0.1:" + ports[1] + c.path}
 		results := loader{http.MethodGet, fromApp, c.connections, each}.compare(t, benchRounds, []benchTarget{bare, with})
 		pair := func(column func(s loadSeries) series) string {
 			return fmt.Sprintf("%.2f / %.2f ms", column(results[0]).median(), column(results[1]).median())
