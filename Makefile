@@ -53,6 +53,7 @@ deps: ## Check for what the end-to-end tests need; root on Debian installs it
 
 .PHONY: bench
 bench: ## Measure, each run for BENCHTIME, beside peers and other servers; writes docs/benchmarks.md
+	go test -run '^$$' -bench . -benchmem ./...
 	cd test && BENCHTIME=$(BENCHTIME) go test -run '^TestBench' -count=1 -timeout 60m -v .
 
 .PHONY: soak
