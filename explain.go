@@ -112,7 +112,7 @@ func judgementOf(h *Handler, rules *rulesource.Rules, e corsrules.Explanation) j
 		Outcome:         e.Outcome.String(),
 		Reason:          e.Reason.String(),
 		Value:           e.Value,
-		Advice:          advice(e.Decision, rules.Ruleset),
+		Advice:          advice(e.Decision),
 		ResponseHeaders: map[string]string{},
 		Rules:           []verdict{},
 	}
@@ -132,14 +132,15 @@ func judgementOf(h *Handler, rules *rulesource.Rules, e corsrules.Explanation) j
 			Matches: v.Reason == corsrules.NoReason,
 			Reason:  v.Reason.String(),
 			Value:   v.Value,
-			Why:     why(v, e.Decision, &rules.Configuration().Rules[v.Rule.Number()-1]),
+			Why:     why(v, e.Decision),
 		})
 	}
 	return j
 }
 
 // why says in words what a rule found.
-func why(v corsrules.Verdict, d corsrules.Decision, rule *corsrules.CORSRule) string {
+func why(v corsrules.Verdict, d corsrules.Decision) string {
+	rule := v.Rule.Source()
 	switch v.Reason {
 	case corsrules.OriginMismatch:
 		return "origin: it allows " + someOf(rule.AllowedOrigins)
@@ -167,7 +168,7 @@ func someOf(values []string) string {
 }
 
 // advice says what to change so that a denied request is allowed.
-func advice(d corsrules.Decision, rules *corsrules.Ruleset) string {
+func advice(d corsrules.Decision) string {
 	switch d.Reason {
 	case corsrules.NoRules:
 		return "write a CORSConfiguration: there are no rules"
@@ -176,7 +177,7 @@ func advice(d corsrules.Decision, rules *corsrules.Ruleset) string {
 	case corsrules.OriginMismatch:
 		return fmt.Sprintf("add <AllowedOrigin>%s</AllowedOrigin> to the rule that is meant for it", d.Value)
 	case corsrules.MethodMismatch:
-		return methodAdvice(d, rules.Configuration().Rules[d.Nearest.Number()-1])
+		return methodAdvice(d, d.Nearest.Source())
 	case corsrules.HeaderMismatch:
 		return fmt.Sprintf("add <AllowedHeader>%s</AllowedHeader> to rule %s", d.Value, d.Nearest.Name())
 	}

@@ -2,7 +2,6 @@ package corsrules
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -24,7 +23,6 @@ func (c *Configuration) compact() {
 	}
 	all := strings.Clone(text.String())
 	known := map[string][]string{}
-	c.Rules = slices.Clone(c.Rules) // without room for more
 	for i := range c.Rules {
 		for _, list := range c.Rules[i].lists() {
 			if len(*list) == 0 {
@@ -49,28 +47,4 @@ func listKey(list []string) string { return fmt.Sprintf("%q", list) }
 
 func (r *CORSRule) lists() [4]*[]string {
 	return [...]*[]string{&r.AllowedOrigins, &r.AllowedMethods, &r.AllowedHeaders, &r.ExposeHeaders}
-}
-
-// shared is what the rules of one Ruleset have in common.
-type shared struct {
-	texts   map[string]string
-	headers map[string]*headerSet
-}
-
-// text returns equal strings as one.
-func (s shared) text(value string) string {
-	if known, ok := s.texts[value]; ok {
-		return known
-	}
-	s.texts[value] = value
-	return value
-}
-
-// headerSet returns equal lists of headers as one.
-func (s shared) headerSet(headers []string) *headerSet {
-	key := listKey(headers)
-	if s.headers[key] == nil {
-		s.headers[key] = newHeaderSet(headers)
-	}
-	return s.headers[key]
 }

@@ -30,7 +30,7 @@ func TestCompact(t *testing.T) {
 		t.Error("a list has room for more")
 	}
 	compiled := Compile(c)
-	if compiled.rules[0].headers != compiled.rules[1].headers || compiled.rules[0].headers == compiled.rules[3].headers {
-		t.Error("sets of headers are shared by others than those that are equal")
+	if compiled.rules[0].grant != compiled.rules[1].grant || compiled.rules[0].grant == compiled.rules[3].grant {
+		t.Error("others than equal rules are one beside their origins")
 	}
 }

@@ -204,17 +204,17 @@ func (rs *Ruleset) walk(q *query, headers headerList, tr *trace) (d Decision) {
 // judge asks one rule; rules are asked in their order. Where a header is at fault, it
 // returns the first such.
 func (q *query) judge(r *Rule, method methodSet, headers headerList) (Reason, headerList) {
-	listed := len(q.listers) > 0 && int(q.listers[0]) == r.number-1
+	listed := len(q.listers) > 0 && q.listers[0] == r.number-1
 	if listed {
 		q.listers = q.listers[1:]
 	}
-	if !listed && !r.anyOrigin && !anyMatches(r.originPatterns, q.folded) {
+	if !listed && !r.anyOrigin && !anyMatches(r.patterns, q.folded) {
 		return OriginMismatch, nil
 	}
-	if r.methods&method == 0 {
+	if r.grant.methods&method == 0 {
 		return MethodMismatch, nil
 	}
-	if header := r.headers.firstNotAllowed(headers); header != nil {
+	if header := r.grant.headers.firstNotAllowed(headers); header != nil {
 		return HeaderMismatch, header
 	}
 	return NoReason, nil

@@ -2,6 +2,7 @@ package corsrules
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -665,8 +666,8 @@ func TestRuleNames(t *testing.T) {
 func TestRuleset(t *testing.T) {
 	cfg := configuration(ruleSpec{origins: "*", methods: "GET"}, ruleSpec{origins: "*", methods: "PUT"})
 	rs := Compile(cfg)
-	if rs.Len() != 2 || rs.ResponseVary() || rs.Configuration() != cfg {
-		t.Errorf("Len %d, ResponseVary %v, Configuration %p; want 2, false, %p", rs.Len(), rs.ResponseVary(), rs.Configuration(), cfg)
+	if rs.Len() != 2 || rs.ResponseVary() || !reflect.DeepEqual(rs.Configuration(), cfg) {
+		t.Errorf("Len %d, ResponseVary %v, Configuration %+v; want 2, false, %+v", rs.Len(), rs.ResponseVary(), rs.Configuration(), cfg)
 	}
 	if !Compile(&Configuration{ResponseVary: true}).ResponseVary() {
 		t.Error("ResponseVary: got false, want true")

@@ -9,8 +9,7 @@ type headerSet struct {
 	patterns []pattern
 }
 
-func newHeaderSet(headers []string) *headerSet {
-	s := new(headerSet)
+func newHeaderSet(headers []string) (s headerSet) {
 	for _, header := range headers {
 		if header == "*" {
 			s.any = true

@@ -285,7 +285,7 @@ func (l *linter) unsentExposeHeaders(i int, r *CORSRule, actual takers) {
 	for _, t := range actual {
 		for k, name := range r.ExposeHeaders {
 			has := func(other string) bool { return strings.EqualFold(other, name) }
-			if !slices.ContainsFunc(l.rules.config.Rules[t.rule].ExposeHeaders, has) {
+			if !slices.ContainsFunc(l.rules.rules[t.rule].grant.source.ExposeHeaders, has) {
 				l.report(i, "ExposeHeader", k, LintUnsentExposeHeaders,
 					fmt.Sprintf("rule %s matches preflights only, and %s is so exposed to nobody: %s the actual requests, which ask for no headers", l.name(i), name, l.take(actual)),
 					fmt.Sprintf("put the rule above %s, or expose %s there", l.names(actual), name))
@@ -312,7 +312,7 @@ func (l *linter) takers(i int, r *CORSRule, headers headerList) takers {
 		w := witness(origin)
 		for m, method := range r.AllowedMethods {
 			q := query{origin: w, folded: w, method: method, listers: l.rules.listersOf(w)}
-			t := taker{o, m, l.rules.walk(&q, headers, nil).Rule.number - 1}
+			t := taker{o, m, l.rules.walk(&q, headers, nil).Rule.Number() - 1}
 			if t.rule == i {
 				t.rule = own
 			}
@@ -343,7 +343,7 @@ func (ts takers) only() bool {
 	return len(ts) > 0 && !slices.ContainsFunc(ts, func(t taker) bool { return t.rule == own })
 }
 
-func (l *linter) name(i int) string { return l.rules.rules[i].name }
+func (l *linter) name(i int) string { return l.rules.rules[i].Name() }
 
 func (l *linter) take(ts takers) string {
 	if verb := l.names(ts); !strings.HasPrefix(verb, "rules ") {

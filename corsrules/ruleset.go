@@ -1,6 +1,7 @@
 package corsrules
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -9,8 +10,8 @@ import (
 // Ruleset is a compiled Configuration: immutable, and safe for any number of
 // goroutines. A nil *Ruleset is a bucket without CORS configuration.
 type Ruleset struct {
-	config *Configuration
-	rules  []Rule
+	rules        []Rule
+	responseVary bool
 
 	// listing has, for each exact origin in lower case that an Origin header can have,
 	// where in listers the indexes of the rules stand that list it, ascending: one
@@ -24,51 +25,78 @@ type span struct{ start, end uint32 }
 
 // Rule is one compiled rule of a Ruleset.
 type Rule struct {
-	name   string
-	number int
+	id       string
+	origins  []string  // as written
+	patterns []pattern // those of the origins with a "*", in lower case
+	grant    *grant
 
-	anyOrigin      bool
-	originPatterns []pattern
-	methods        methodSet
-	headers        *headerSet
+	number    uint32
+	idIsName  bool
+	anyOrigin bool
+}
+
+// grant is what a rule has beside its origins. Rules repeat it, and a proxy may keep those
+// of very many buckets: those of one Ruleset that are equal are one.
+type grant struct {
+	source  CORSRule // without ID and origins
+	methods methodSet
+	headers headerSet
 
 	allowMethods, exposeHeaders, maxAge string
 }
 
 // Compile turns a Configuration that Parse returned into a Ruleset. It does not check
-// it again, and keeps it: do not change it afterwards.
+// it again, and keeps its lists: do not change them afterwards.
 func Compile(cfg *Configuration) *Ruleset {
-	rs := &Ruleset{config: cfg, rules: make([]Rule, len(cfg.Rules))}
-	names, common := ruleNames(cfg.Rules), shared{map[string]string{}, map[string]*headerSet{}}
+	rs := &Ruleset{rules: make([]Rule, len(cfg.Rules)), responseVary: cfg.ResponseVary}
+	uses := map[string]int{}
+	for _, r := range cfg.Rules {
+		uses[r.ID]++
+	}
+	grants := map[string]*grant{}
 	for i, r := range cfg.Rules {
-		rs.rules[i] = compileRule(r, names[i], i+1, common)
+		rs.rules[i] = compileRule(r, grants)
+		rs.rules[i].number = uint32(i + 1) //nolint:gosec // a document of 16 KB has few rules
+		rs.rules[i].idIsName = uses[r.ID] == 1 && isName(r.ID)
 	}
 	rs.list(cfg.Rules)
 	return rs
 }
 
-func compileRule(r CORSRule, name string, number int, common shared) Rule {
-	c := Rule{
-		name:          name,
-		number:        number,
-		headers:       common.headerSet(r.AllowedHeaders),
-		allowMethods:  common.text(strings.Join(r.AllowedMethods, ", ")),
-		exposeHeaders: common.text(strings.Join(r.ExposeHeaders, ", ")),
-	}
+func compileRule(r CORSRule, grants map[string]*grant) Rule {
+	c := Rule{id: r.ID, origins: r.AllowedOrigins}
 	for _, origin := range r.AllowedOrigins {
 		if origin == "*" {
 			c.anyOrigin = true
 		} else if p, ok := newPattern(lower(origin)); ok {
-			c.originPatterns = append(c.originPatterns, p)
+			c.patterns = append(c.patterns, p)
 		}
 	}
+	c.patterns = slices.Clip(c.patterns)
+	r.ID, r.AllowedOrigins = "", nil
+	g := newGrant(r)
+	key := fmt.Sprintf("%q %q %q %s", r.AllowedMethods, r.AllowedHeaders, r.ExposeHeaders, g.maxAge)
+	if grants[key] == nil {
+		grants[key] = g
+	}
+	c.grant = grants[key]
+	return c
+}
+
+func newGrant(r CORSRule) *grant {
+	g := &grant{
+		source:        r,
+		headers:       newHeaderSet(r.AllowedHeaders),
+		allowMethods:  strings.Join(r.AllowedMethods, ", "),
+		exposeHeaders: strings.Join(r.ExposeHeaders, ", "),
+	}
 	for _, method := range r.AllowedMethods {
-		c.methods |= methodBit(method)
+		g.methods |= methodBit(method)
 	}
 	if r.MaxAgeSeconds != nil {
-		c.maxAge = common.text(strconv.Itoa(*r.MaxAgeSeconds))
+		g.maxAge = strconv.Itoa(*r.MaxAgeSeconds)
 	}
-	return c
+	return g
 }
 
 // list makes the listing.
@@ -94,8 +122,14 @@ func (rs *Ruleset) list(rules []CORSRule) {
 	rs.listers = slices.Clip(rs.listers)
 }
 
-// Configuration returns what rs was compiled from. Do not change it.
-func (rs *Ruleset) Configuration() *Configuration { return rs.config }
+// Configuration returns what rs was compiled from. Do not change its lists.
+func (rs *Ruleset) Configuration() *Configuration {
+	cfg := &Configuration{Rules: make([]CORSRule, len(rs.rules)), ResponseVary: rs.responseVary}
+	for i := range rs.rules {
+		cfg.Rules[i] = rs.rules[i].Source()
+	}
+	return cfg
+}
 
 // Len returns the number of rules; 0 for a nil Ruleset.
 func (rs *Ruleset) Len() int {
@@ -109,44 +143,41 @@ func (rs *Ruleset) Len() int {
 func (rs *Ruleset) RuleNames() []string {
 	names := make([]string, rs.Len())
 	for i := range names {
-		names[i] = rs.rules[i].name
+		names[i] = rs.rules[i].Name()
 	}
 	return names
 }
 
 // ResponseVary reports whether every response carries "Vary: Origin".
-func (rs *Ruleset) ResponseVary() bool { return rs != nil && rs.config.ResponseVary }
+func (rs *Ruleset) ResponseVary() bool { return rs != nil && rs.responseVary }
 
 // Name is the rule's ID if that is unique in its document and 1 to 64 of
 // A-Z a-z 0-9 . _ - and not all digits; otherwise its number.
-func (r *Rule) Name() string { return r.name }
+func (r *Rule) Name() string {
+	if r.idIsName {
+		return r.id
+	}
+	return strconv.Itoa(r.Number())
+}
 
 // Number is the rule's place in its document, from 1.
-func (r *Rule) Number() int { return r.number }
+func (r *Rule) Number() int { return int(r.number) }
+
+// Source is what the rule was compiled from. Do not change its lists.
+func (r *Rule) Source() CORSRule {
+	source := r.grant.source
+	source.ID, source.AllowedOrigins = r.id, r.origins
+	return source
+}
 
 // AllowMethods is the value of Access-Control-Allow-Methods: all methods of the rule.
-func (r *Rule) AllowMethods() string { return r.allowMethods }
+func (r *Rule) AllowMethods() string { return r.grant.allowMethods }
 
 // ExposeHeaders is the value of Access-Control-Expose-Headers; empty: none is sent.
-func (r *Rule) ExposeHeaders() string { return r.exposeHeaders }
+func (r *Rule) ExposeHeaders() string { return r.grant.exposeHeaders }
 
 // MaxAge is the value of Access-Control-Max-Age; empty: none is sent.
-func (r *Rule) MaxAge() string { return r.maxAge }
-
-// ruleNames returns each rule's ID where it can serve as a name, else its number.
-func ruleNames(rules []CORSRule) []string {
-	uses := map[string]int{}
-	for _, r := range rules {
-		uses[r.ID]++
-	}
-	names := make([]string, len(rules))
-	for i, r := range rules {
-		if names[i] = r.ID; uses[r.ID] > 1 || !isName(r.ID) {
-			names[i] = strconv.Itoa(i + 1)
-		}
-	}
-	return names
-}
+func (r *Rule) MaxAge() string { return r.grant.maxAge }
 
 // maxNameBytes keeps a rule's name short enough to read in a dashboard's legend.
 const maxNameBytes = 64
