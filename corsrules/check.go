@@ -15,13 +15,6 @@ const methodsInWords = "GET, PUT, DELETE, POST and HEAD"
 
 var methodNames = []string{"GET", "PUT", "DELETE", "POST", "HEAD"}
 
-func (p *parser) checkOrigin(origin string) string {
-	if problem := checkOrigin(origin); problem != "" || !p.opts.Credentials {
-		return problem
-	}
-	return checkCredentialedOrigin(origin)
-}
-
 func checkOrigin(origin string) string {
 	switch {
 	case origin == "":

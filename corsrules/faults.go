@@ -39,7 +39,7 @@ type Fault struct {
 	Message string
 
 	// Code and EC are what OSS's PutBucketCors answers to this fault. EC may be
-	// empty; both are for faults that OSS does not know.
+	// empty; both are for an origin that OSS takes and Options.Credentials does not.
 	Code, EC string
 
 	// ArgumentName and ArgumentValue are set where Code is InvalidArgument: the

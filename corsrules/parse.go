@@ -183,7 +183,7 @@ func (p *parser) rule(space string, ruleAt int) CORSRule {
 					p.malformed(at, "a second ID: a rule has at most one")
 				}
 			case "AllowedOrigin":
-				r.AllowedOrigins = append(r.AllowedOrigins, p.checked(tok, at, ecOrigin, p.checkOrigin))
+				r.AllowedOrigins = append(r.AllowedOrigins, p.origin(tok, at))
 			case "AllowedMethod":
 				r.AllowedMethods = append(r.AllowedMethods, p.checked(tok, at, ecMethod, checkMethod))
 			case "AllowedHeader":
@@ -213,6 +213,20 @@ func (p *parser) required(seen map[string]int, ruleAt int) {
 	if seen["AllowedMethod"] == 0 {
 		p.argument(ruleAt, ecMethod, "AllowedMethod", "", "the rule has no AllowedMethod: at least one of "+methodsInWords+" is needed")
 	}
+}
+
+// origin reads an AllowedOrigin. Where Options.Credentials refuses what OSS takes, OSS has no
+// Code for the fault.
+func (p *parser) origin(start xml.StartElement, startAt int) string {
+	origin := p.checked(start, startAt, ecOrigin, checkOrigin)
+	if !p.opts.Credentials || p.broken || checkOrigin(origin) != "" {
+		return origin
+	}
+	if problem := checkCredentialedOrigin(origin); problem != "" {
+		places := p.places[len(p.places)-1][start.Name.Local]
+		p.fault(places[len(places)-1], "", "", "%s %s", start.Name.Local, problem)
+	}
+	return origin
 }
 
 // checked reads the text of a scalar element and reports what check finds in it.
