@@ -184,13 +184,11 @@ func advice(d corsrules.Decision) string {
 	return ""
 }
 
-var ruleMethods = []string{"GET", "PUT", "DELETE", "POST", "HEAD"}
-
 func methodAdvice(d corsrules.Decision, nearest corsrules.CORSRule) string {
 	upper := strings.ToUpper(d.Value)
 	switch {
-	case !slices.Contains(ruleMethods, upper):
-		return fmt.Sprintf("use another method: rules can allow %s, and never %s", strings.Join(ruleMethods, ", "), d.Value)
+	case !slices.Contains(corsrules.Methods, upper):
+		return fmt.Sprintf("use another method: rules can allow %s, and never %s", strings.Join(corsrules.Methods, ", "), d.Value)
 	case upper != d.Value:
 		return fmt.Sprintf("ask for %s: methods are in upper case", upper)
 	case slices.Contains(nearest.AllowedOrigins, "*"):

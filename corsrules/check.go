@@ -11,10 +11,6 @@ import (
 // Each check returns what is wrong with a value, in words that follow its element's
 // name, or "".
 
-const methodsInWords = "GET, PUT, DELETE, POST and HEAD"
-
-var methodNames = []string{"GET", "PUT", "DELETE", "POST", "HEAD"}
-
 func checkOrigin(origin string) string {
 	switch {
 	case origin == "":
@@ -31,7 +27,7 @@ func checkOrigin(origin string) string {
 }
 
 func checkMethod(method string) string {
-	if slices.Contains(methodNames, method) {
+	if slices.Contains(Methods, method) {
 		return ""
 	}
 	if method == "" {

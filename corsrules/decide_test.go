@@ -207,6 +207,18 @@ func TestMethod(t *testing.T) {
 	}
 }
 
+// Methods and methodBit each have the five; nothing else holds them together.
+func TestMethodBits(t *testing.T) {
+	var all methodSet
+	for _, method := range Methods {
+		bit := methodBit(method)
+		if bit == 0 || all&bit != 0 {
+			t.Errorf("%s: bit %b, which is none of its own", method, bit)
+		}
+		all |= bit
+	}
+}
+
 // tokenBytes are what a header's name may consist of (RFC 9110, section 5.6.2).
 const tokenBytes = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 

@@ -195,10 +195,16 @@ func isName(id string) bool {
 	return !allDigits && len(id) <= maxNameBytes
 }
 
-// methodSet has a bit for each of OSS's five methods.
+// Methods are those that a rule can allow.
+var Methods = []string{"GET", "PUT", "DELETE", "POST", "HEAD"}
+
+var methodsInWords = strings.Join(Methods[:len(Methods)-1], ", ") + " and " + Methods[len(Methods)-1]
+
+// methodSet has a bit for each of Methods.
 type methodSet uint8
 
-// methodBit returns 0 for a method that no rule can allow. Methods are case-sensitive.
+// methodBit returns 0 for a method that no rule can allow. Methods are case-sensitive. A
+// switch takes a third of the time of a search in Methods.
 func methodBit(method string) methodSet {
 	switch method {
 	case "GET":
