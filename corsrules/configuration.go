@@ -3,7 +3,8 @@ package corsrules
 import (
 	"bytes"
 	"strconv"
-	"strings"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/internal/xmltext"
 )
 
 // Configuration is a CORSConfiguration document as OSS's PutBucketCors takes it.
@@ -59,9 +60,7 @@ func (c *Configuration) Marshal() []byte {
 func (r *CORSRule) marshal(b *bytes.Buffer) {
 	element := func(name string, values ...string) {
 		for _, value := range values {
-			b.WriteString("    <" + name + ">")
-			_, _ = xmlText.WriteString(b, value) // a bytes.Buffer does not fail
-			b.WriteString("</" + name + ">\n")
+			b.WriteString("    <" + name + ">" + xmltext.Escape(value) + "</" + name + ">\n")
 		}
 	}
 	b.WriteString("  <CORSRule>\n")
@@ -77,7 +76,3 @@ func (r *CORSRule) marshal(b *bytes.Buffer) {
 	}
 	b.WriteString("  </CORSRule>\n")
 }
-
-// xmlText escapes what text needs and no more. A carriage return is among it, for
-// XML parsers read a bare one as a line feed.
-var xmlText = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "\r", "&#13;")

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/internal/xmltext"
 )
 
 // Answer is the answer to one request. Exactly one of Empty, XML and Error writes it.
@@ -25,8 +27,8 @@ type Answer struct {
 	used   int
 }
 
-// New begins the answer to r, on which work began at start. It removes from the header what an earlier handler said
-// about a body that is not sent.
+// New begins the answer to r, on which work began at start. What an earlier handler said in
+// the header about a body of its own is removed.
 func New(w http.ResponseWriter, r *http.Request, start time.Time) *Answer {
 	for _, key := range []string{"Content-Type", "Content-Encoding", "Etag", "Last-Modified"} {
 		delete(w.Header(), key)
@@ -144,26 +146,23 @@ func (e Error) document(requestID, host string) string {
 	return b.String()
 }
 
-// escape returns s as the text of an XML element: what needs escaping is escaped and no
-// more, and what XML 1.0 cannot hold (section 2.2) is U+FFFD.
+// escape returns s as the text of an XML element. What XML 1.0 cannot hold (section 2.2) is
+// U+FFFD.
 func escape(s string) string {
-	if !strings.ContainsFunc(s, isEscaped) {
-		return s
+	if strings.ContainsFunc(s, isForbidden) {
+		s = strings.Map(replaceForbidden, s)
 	}
-	return xmlText.Replace(strings.Map(xmlRune, s))
+	return xmltext.Escape(s)
 }
 
-var xmlText = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "\r", "&#13;")
-
-func isEscaped(r rune) bool {
-	return r == '&' || r == '<' || r == '>' || r == '\r' || r == utf8.RuneError || xmlRune(r) != r
+// isForbidden holds for U+FFFD itself, too: it is what a byte that is no UTF-8 is read as.
+func isForbidden(r rune) bool {
+	return r < ' ' && r != '\t' && r != '\n' && r != '\r' || utf8.RuneError <= r && r <= '\uFFFF'
 }
 
-func xmlRune(r rune) rune {
-	const replacement = '\uFFFD'
-	switch {
-	case r < 0x20 && r != '\t' && r != '\n' && r != '\r', r == 0xFFFE, r == 0xFFFF:
-		return replacement
+func replaceForbidden(r rune) rune {
+	if isForbidden(r) {
+		return utf8.RuneError
 	}
 	return r
 }
