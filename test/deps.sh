@@ -1,6 +1,7 @@
 #!/bin/sh
 # Checks for the programs that the end-to-end tests need besides Go. What is missing is
-# installed by root on Debian; elsewhere the command that installs it is printed.
+# installed by root on Debian; elsewhere the command that installs it is printed. (Ubuntu's
+# own chromium and firefox are snaps, with which nobody has tried.)
 set -eu
 
 apt= dnf= brew= missing=
