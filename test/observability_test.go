@@ -83,9 +83,16 @@ func TestAlerts(t *testing.T) {
 			}
 		}
 	}
+	_, runbook, _ := strings.Cut(readRepo(t, "docs/troubleshooting.md"), "## Panels and alerts")
 	for _, rule := range alertRules(t) {
-		if rule.Alert != "" && !(fires[rule.Alert] && rests[rule.Alert]) {
+		if rule.Alert == "" {
+			continue
+		}
+		if !fires[rule.Alert] || !rests[rule.Alert] {
 			t.Errorf("no test shows that %s fires, and that it does not", rule.Alert)
+		}
+		if !strings.Contains(runbook, "`"+rule.Alert+"`") {
+			t.Errorf("docs/troubleshooting.md does not say what to do about %s", rule.Alert)
 		}
 	}
 }

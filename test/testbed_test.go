@@ -123,7 +123,11 @@ func startTestbed(t *testing.T, config testbedConfig) *testbed {
 
 func (tb *testbed) write(t *testing.T, name, content string) {
 	t.Helper()
-	if err := os.WriteFile(filepath.Join(tb.dir, name), []byte(content), 0o666); err != nil {
+	file := filepath.Join(tb.dir, name)
+	if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(content), 0o666); err != nil {
 		t.Fatal(err)
 	}
 }
