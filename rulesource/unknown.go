@@ -5,6 +5,10 @@ import (
 	"time"
 )
 
+// maxUnknown bounds how many names without a document are remembered. Past it some are
+// forgotten and looked for again.
+const maxUnknown = 10_000
+
 // unknownBuckets remembers names without a document.
 type unknownBuckets struct {
 	mu   sync.Mutex
