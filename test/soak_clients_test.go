@@ -2,24 +2,16 @@ package test
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"os/exec"
 	"slices"
 	"strings"
-	"sync"
-	"testing"
 	"time"
 )
-
-func keysInOrder[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // soakClient asks one question after another, or misbehaves.
 type soakClient struct {
@@ -87,6 +79,23 @@ func (q soakQuestion) counter(rule string) string {
 	return "rule_hits " + q.kind() + " " + rule
 }
 
+// shadowGeneration is that of the candidate rules, which never change.
+const shadowGeneration = 1
+
+// counters are all that count the question if this rule of those in force matched, or none.
+// Whether candidate rules would change that is always known, though the generation in force
+// may not be: the answer tells what was decided, and they say the same all day.
+func (q soakQuestion) counters(rule string) []string {
+	candidate, _ := q.expected(shadowGeneration)
+	switch {
+	case rule != "" && candidate == "":
+		return []string{q.counter(rule), "shadow_changes " + q.kind() + " allowed"}
+	case rule == "" && candidate != "":
+		return []string{q.counter(rule), "shadow_changes " + q.kind() + " denied"}
+	}
+	return []string{q.counter(rule)}
+}
+
 // expected is what a generation answers: the rule and its CORS headers, or no rule.
 func (q soakQuestion) expected(g int) (rule string, headers []string) {
 	switch {
@@ -147,7 +156,9 @@ func (c soakClient) unanswered(s *soak, q soakQuestion, from time.Time, err erro
 	counters := map[string]bool{}
 	for _, g := range s.generations.between(from, to) {
 		rule, _ := q.expected(g)
-		counters[q.counter(rule)] = true
+		for _, counter := range q.counters(rule) {
+			counters[counter] = true
+		}
 	}
 	s.tally.cutOff(origin, keysInOrder(counters))
 }
@@ -213,216 +224,9 @@ func (c soakClient) judge(s *soak, q soakQuestion, from time.Time, response *htt
 		s.tally.problem("%s: %s %s: %s", c.name, q.method, q.origin, response.Status)
 		return
 	}
-	s.tally.add(c.name, q.counter(rule), cut)
+	counters := q.counters(rule)
 	if q.kind() == "actual" && response.StatusCode != http.StatusBadGateway {
-		s.tally.add("", "upstream_headers_removed", false)
+		counters = append(counters, "upstream_headers_removed")
 	}
-}
-
-// tally is what the clients have seen: how much Caddy has to have counted.
-type tally struct {
-	mu       sync.Mutex
-	asked    map[string]int // by the clients' kind
-	answers  map[string]int // by counter
-	outages  int
-	cut      int            // by Caddy, at a reload
-	maybe    map[string]int // by counter: requests without an answer
-	problems []string
-	start    map[string]int
-}
-
-func (t *tally) reset(counts map[string]int) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.asked, t.answers, t.maybe, t.outages, t.cut, t.start = map[string]int{}, map[string]int{}, map[string]int{}, 0, 0, counts
-}
-
-func (t *tally) add(asked, counter string, outage bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if asked != "" && t.asked != nil {
-		t.asked[asked]++
-	}
-	t.answers[counter]++
-	if outage {
-		t.outages++
-	}
-}
-
-// cutOff notes a request without an answer, which one of these counters may have.
-func (t *tally) cutOff(origin bool, counters []string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if origin {
-		t.outages++
-	} else {
-		t.cut++
-	}
-	for _, counter := range counters {
-		t.maybe[counter]++
-	}
-}
-
-// problem notes what is wrong. A few are enough to stop.
-func (t *tally) problem(format string, args ...any) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.problems = append(t.problems, fmt.Sprintf(format, args...))
-}
-
-func (t *tally) failed() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return len(t.problems) >= 5
-}
-
-// compare fails the test unless the counters grew by what was answered.
-func (t *tally) compare(test *testing.T, counts map[string]int) {
-	test.Helper()
-	for name, n := range t.answers {
-		if grown := counts[name] - t.start[name]; grown < n || grown > n+t.maybe[name] {
-			test.Errorf("counter %q grew by %d; %d answers were of its kind", name, grown, n)
-		}
-	}
-	for name, n := range counts {
-		if _, ok := t.answers[name]; !ok && t.maybe[name] == 0 && n != t.start[name] && !strings.HasPrefix(name, "shadow_changes") {
-			test.Errorf("counter %q grew by %d, for no answer", name, n-t.start[name])
-		}
-	}
-}
-
-// reload loads the configuration anew, though it is the same.
-func (s *soak) reload(t *testing.T, _ int) {
-	s.reloads.begin()
-	s.post(t, s.config, http.StatusOK)
-	s.reloads.end()
-}
-
-// failReload tries to load a configuration whose rules are not there.
-func (s *soak) failReload(t *testing.T, _ int) {
-	s.post(t, bytes.Replace(s.config, []byte("cors.xml"), []byte("missing.xml"), 1), http.StatusBadRequest)
-}
-
-// adapted is the Caddyfile as the admin API takes it.
-func (tb *testbed) adapted(t *testing.T) []byte {
-	t.Helper()
-	cmd := exec.Command(caddyBin, "adapt", "--config", "Caddyfile")
-	cmd.Dir = tb.dir
-	config, err := cmd.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return config
-}
-
-func (s *soak) post(t *testing.T, config []byte, status int) {
-	t.Helper()
-	request, err := http.NewRequest(http.MethodPost, s.admin+"/load", bytes.NewReader(config))
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Cache-Control", "must-revalidate") // load even what has not changed
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	if body, _ := io.ReadAll(response.Body); response.StatusCode != status {
-		t.Fatalf("loading a configuration: %s %s", response.Status, body)
-	}
-}
-
-// flakyOrigin is an origin server that dies and returns at the same port.
-type flakyOrigin struct {
-	port   string
-	server *http.Server
-
-	away periods
-}
-
-// periods are times from a beginning to an end, one after another.
-type periods struct {
-	mu  sync.Mutex
-	all [][2]time.Time // the zero time: not yet at its end
-}
-
-func (p *periods) begin() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.all = append(p.all, [2]time.Time{time.Now()})
-}
-
-func (p *periods) end() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.all[len(p.all)-1][1] = time.Now()
-}
-
-// runs reports whether a period has begun so long ago and not ended.
-func (p *periods) runs(d time.Duration) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	n := len(p.all)
-	return n > 0 && p.all[n-1][1].IsZero() && time.Since(p.all[n-1][0]) >= d
-}
-
-// overlap reports whether a period, and a while for what it leaves behind, was at some time
-// between.
-func (p *periods) overlap(from, to time.Time) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	const while = time.Second
-	return slices.ContainsFunc(p.all, func(one [2]time.Time) bool {
-		return one[0].Before(to) && (one[1].IsZero() || from.Before(one[1].Add(while)))
-	})
-}
-
-func (o *flakyOrigin) start(t *testing.T) {
-	o.port = freePorts(t, 1)[0]
-	o.serve(t)
-	t.Cleanup(func() { _ = o.server.Close() })
-}
-
-func (o *flakyOrigin) serve(t *testing.T) {
-	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:"+o.port)
-	if err != nil {
-		t.Fatal(err)
-	}
-	block := bytes.Repeat([]byte("x"), 64*kilobyte)
-	o.server = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Access-Control-Allow-Origin", "*") // to be removed
-		if r.URL.Path != "/large" {
-			_, _ = io.WriteString(w, "origin")
-			return
-		}
-		for range 64 {
-			if _, err := w.Write(block); err != nil {
-				return
-			}
-		}
-	})}
-	server := o.server
-	go func() {
-		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			panic(err)
-		}
-	}()
-}
-
-// die ends the server at once, whatever it is doing.
-func (o *flakyOrigin) die() {
-	if !o.away.runs(0) {
-		o.away.begin()
-		_ = o.server.Close()
-	}
-}
-
-// live has the server back, if it is away.
-func (o *flakyOrigin) live(t *testing.T) {
-	if o.away.runs(0) {
-		o.serve(t)
-		o.away.end()
-	}
+	s.tally.add(c.name, counters, cut)
 }

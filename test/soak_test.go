@@ -80,7 +80,7 @@ func TestSoak(t *testing.T) {
 func startSoak(t *testing.T) *soak {
 	s := &soak{tally: tally{answers: map[string]int{}, maybe: map[string]int{}}}
 	s.server.start(t)
-	s.testbed = startTestbed(t, testbedConfig{rules: soakRules(0), site: fmt.Sprintf(soakSite, s.server.port), files: map[string]string{"shadow.xml": soakRules(1)}})
+	s.testbed = startTestbed(t, testbedConfig{rules: soakRules(0), site: fmt.Sprintf(soakSite, s.server.port), files: map[string]string{"shadow.xml": soakRules(shadowGeneration)}})
 	s.config = s.adapted(t)
 	s.generations.begin(0, time.Now())
 	s.generations.done(time.Now())
