@@ -2,8 +2,10 @@ package osscors
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
@@ -85,16 +87,17 @@ func BenchmarkHandler(b *testing.B) {
 }
 
 // BenchmarkObservation measures what it costs to be told everything: the same requests
-// with all that can be observed turned on, and with all of it off. Once they go through
-// Caddy's server, which keeps an access log of both, and once through the handler alone,
-// where the field that it adds to an access log counts as observation.
+// with all that can be observed turned on, and with all of it off. They go through Caddy's
+// server, which keeps an access log of both; through the handler alone; and through the
+// handler where only what is observed has an access log, whose field then is all its cost.
 func BenchmarkObservation(b *testing.B) {
 	for _, layer := range []struct {
 		name  string
 		serve func(b *testing.B, on bool) http.Handler
 	}{
 		{"in Caddy", observedServer},
-		{"handler", observedHandler},
+		{"handler", func(b *testing.B, on bool) http.Handler { return observedHandler(b, on, false) }},
+		{"handler with a log", func(b *testing.B, on bool) http.Handler { return observedHandler(b, on, on) }},
 	} {
 		for _, request := range benchRequests[:4] {
 			for _, on := range []bool{false, true} {
@@ -123,25 +126,60 @@ func observedServer(b *testing.B, on bool) http.Handler {
 	if on {
 		options = "shadow cors.xml\ndebug_header"
 	}
+	return benchServer(b, "log {\noutput discard\n}\noss_cors {\nrules file cors.xml\n"+options+"\n}")
+}
+
+// benchServer returns the server of a Caddy that runs, of a site that does something before
+// it answers 200.
+func benchServer(b *testing.B, site string) http.Handler {
 	p := newProxy(b)
 	write(b, "cors.xml", appRules)
-	p.load(b, "log {\noutput discard\n}\noss_cors {\nrules file cors.xml\n"+options+"\n}\nrespond 200")
+	p.load(b, site+"\nrespond 200")
 	app, err := caddy.ActiveContext().App("http")
 	if err != nil {
 		b.Fatal(err)
 	}
+	_, port, _ := net.SplitHostPort(p.addrs[0])
 	for _, server := range app.(*caddyhttp.App).Servers {
-		if server.Logs != nil {
+		if strings.HasSuffix(server.Listen[0], ":"+port) {
 			return server
 		}
 	}
-	b.Fatal("no server has an access log")
+	b.Fatal("the site has no server")
 	return nil
+}
+
+// BenchmarkActual measures an actual request's way through Caddy's server, whose response
+// gets Access-Control headers from nobody, from Caddy's own directive, which decides
+// nothing, and from the rules.
+func BenchmarkActual(b *testing.B) {
+	const header = `header {
+		Access-Control-Allow-Origin https://app.example.com
+		Access-Control-Allow-Methods "PUT, GET"
+		Access-Control-Expose-Headers "ETag, x-oss-Test"
+		Access-Control-Max-Age 600
+	}`
+	for _, site := range []struct{ name, text string }{
+		{"neither", ""}, {"header", header}, {"oss_cors", "oss_cors cors.xml"},
+	} {
+		b.Run(site.name, func(b *testing.B) {
+			server, w := benchServer(b, site.text), &benchWriter{header: http.Header{}}
+			r := benchRequest{"", http.MethodGet, http.Header{"Origin": {benchApp}}}.new()
+			b.ReportAllocs()
+			for b.Loop() {
+				clear(w.header)
+				server.ServeHTTP(w, r)
+			}
+			if got := len(w.header["Access-Control-Max-Age"]); (got == 1) != (site.text != "") {
+				b.Fatalf("%q", w.header)
+			}
+		})
+	}
 }
 
 // observedHandler returns such a handler alone, in the context that Caddy makes for each
 // request.
-func observedHandler(b *testing.B, on bool) http.Handler {
+func observedHandler(b *testing.B, on, logged bool) http.Handler {
 	open := func(opts *rulesource.Options) rulesource.Source {
 		source := &rulesource.Inline{XML: appRules}
 		opts.Name, opts.Logger = "bench", zap.NewNop()
@@ -154,6 +192,8 @@ func observedHandler(b *testing.B, on bool) http.Handler {
 	opts, server := &metrics.Options{Shadow: on}, new(caddyhttp.Server)
 	if on {
 		opts.DeniedOrigins = metrics.DefaultDeniedOrigins
+	}
+	if logged {
 		server.Logs = new(caddyhttp.ServerLogConfig)
 	}
 	handler := &Handler{source: open(&rulesource.Options{Metrics: opts}), log: zap.NewNop(), DebugHeader: on}

@@ -211,17 +211,27 @@ func (h *Handler) decide(r *http.Request) *answer {
 	return a
 }
 
-// judge is what rules say of a request, be they in force or a shadow. The absence of a
-// match denies nothing to an actual request that needs none.
+// judge is what the rules in force say of a request.
 func judge(rules *corsrules.Ruleset, kind metrics.Kind, r *http.Request) corsrules.Decision {
-	if kind == metrics.Preflight {
-		return rules.Preflight(r.Header["Origin"], r.Header["Access-Control-Request-Method"], r.Header["Access-Control-Request-Headers"])
-	}
-	d := rules.Actual(r.Header["Origin"], r.Method)
-	if d.Outcome == corsrules.Denied && !needsCORS(r) {
+	d := ask(rules, kind, r)
+	if excused(d, kind, r) {
 		return corsrules.Decision{}
 	}
 	return d
+}
+
+// ask asks rules, be they in force or a shadow.
+func ask(rules *corsrules.Ruleset, kind metrics.Kind, r *http.Request) corsrules.Decision {
+	if kind == metrics.Preflight {
+		return rules.Preflight(r.Header["Origin"], r.Header["Access-Control-Request-Method"], r.Header["Access-Control-Request-Headers"])
+	}
+	return rules.Actual(r.Header["Origin"], r.Method)
+}
+
+// excused reports whether the absence of a match denies nothing: to an actual request that
+// needs none.
+func excused(d corsrules.Decision, kind metrics.Kind, r *http.Request) bool {
+	return d.Outcome == corsrules.Denied && kind == metrics.Actual && !needsCORS(r)
 }
 
 // Interface guards

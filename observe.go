@@ -34,9 +34,12 @@ func (a *answer) observe() {
 // where no Access-Control header is needed.
 func (a *answer) compareShadow() {
 	live := a.decision.Outcome
+	if live == corsrules.None {
+		return
+	}
 	candidates, _ := a.handler.shadow.Rules(a.request.Context(), "") // a file is always reachable
-	shadow := judge(candidates.Ruleset, a.kind, a.request)
-	if live == shadow.Outcome || live == corsrules.None || shadow.Outcome == corsrules.None {
+	shadow := ask(candidates.Ruleset, a.kind, a.request)
+	if live == shadow.Outcome || excused(shadow, a.kind, a.request) {
 		return
 	}
 	if !a.rules.Metrics.ShadowChange(a.kind, live == corsrules.Allowed, a.origin) {

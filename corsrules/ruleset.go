@@ -56,7 +56,7 @@ func Compile(cfg *Configuration) *Ruleset {
 	grants := map[string]*grant{}
 	for i, r := range cfg.Rules {
 		rs.rules[i] = compileRule(r, grants)
-		rs.rules[i].number = uint32(i + 1) //nolint:gosec // a document of 16 KB has few rules
+		rs.rules[i].number = uint32(i + 1)
 		rs.rules[i].idIsName = uses[r.ID] == 1 && isName(r.ID)
 	}
 	rs.list(cfg.Rules)

@@ -2,58 +2,93 @@ package test
 
 import (
 	"fmt"
-	"maps"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 )
 
-// TestBenchObservation writes the table of what it costs to be told everything, from the
-// handler's own benchmark.
-func TestBenchObservation(t *testing.T) {
-	const rounds = 10
-	each := max(measuring(t, "BENCHTIME")/20, time.Millisecond)
-	about := machine(t)
-	ns := map[string]series{}
-	line := regexp.MustCompile(`(?m)^BenchmarkObservation/(\S+?)(?:-\d+)?\s+\d+\s+(\S+) ns/op`)
+// handlerBench is what the handler's own benchmarks show, round by round.
+type handlerBench struct {
+	names  []string // in their order
+	ns     map[string]series
+	allocs map[string]string
+}
+
+var benchLine = regexp.MustCompile(`(?m)^Benchmark\w+/(\S+?)(?:-\d+)?\s+\d+\s+(\S+) ns/op\s+\d+ B/op\s+(\d+) allocs/op`)
+
+// benchHandler runs one of them, each of its cases in turn.
+func benchHandler(t *testing.T, name string, each time.Duration) handlerBench {
+	t.Helper()
+	const rounds = 20
 	binary := filepath.Join(t.TempDir(), "handler.test")
 	build := exec.Command("go", "test", "-c", "-o", binary, ".")
 	build.Dir = repoRoot
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for range rounds { // on and off in turn
-		cmd := exec.Command(binary, "-test.run", "^$", "-test.bench", "^BenchmarkObservation$", "-test.benchtime", each.String())
-		out, err := cmd.CombinedOutput()
+	bench := handlerBench{ns: map[string]series{}, allocs: map[string]string{}}
+	for round := range rounds {
+		out, err := exec.Command(binary, "-test.run", "^$", "-test.bench", "^"+name+"$", "-test.benchtime", each.String()).CombinedOutput()
 		if err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
-		for _, match := range line.FindAllStringSubmatch(string(out), -1) {
+		for _, match := range benchLine.FindAllStringSubmatch(string(out), -1) {
+			if round == 0 {
+				bench.names = append(bench.names, match[1])
+			}
 			n, err := strconv.ParseFloat(match[2], 64)
 			if err != nil {
 				t.Fatal(err)
 			}
-			ns[match[1]] = append(ns[match[1]], n)
+			bench.ns[match[1]] = append(bench.ns[match[1]], n)
+			bench.allocs[match[1]] = match[3]
 		}
 	}
-	rows := [][]string{{"request", "off", "on", "on / off"}}
-	for _, name := range slices.Sorted(maps.Keys(ns)) {
+	if len(bench.names) == 0 {
+		t.Fatal("the benchmark showed nothing")
+	}
+	return bench
+}
+
+// TestBenchObservation writes the table of what it costs to be told everything.
+func TestBenchObservation(t *testing.T) {
+	each := max(measuring(t, "BENCHTIME")/20, time.Millisecond)
+	about := machine(t)
+	bench := benchHandler(t, "BenchmarkObservation", each)
+	rows := [][]string{{"request", "off", "on", "on / off", "allocations"}}
+	for _, name := range bench.names {
 		base, isOff := strings.CutSuffix(name, "/off")
 		if !isOff {
 			continue
 		}
-		off, on := ns[name], ns[base+"/on"]
+		off, on := bench.ns[name], bench.ns[base+"/on"]
 		rows = append(rows, []string{
-			base, fmt.Sprintf("%.0f ns", off.median()), fmt.Sprintf("%.0f ns", on.median()), on.over(off).ratio(),
+			strings.NewReplacer("/", ": ", "_", " ").Replace(base),
+			fmt.Sprintf("%.0f ns", off.median()), fmt.Sprintf("%.0f ns", on.median()), on.over(off).ratio(),
+			bench.allocs[name] + " / " + bench.allocs[base+"/on"],
 		})
 	}
-	if len(rows) == 1 {
-		t.Fatal("the benchmark showed nothing")
-	}
 	writeSection(t, "benchmarks.md", "observation", about+"\n\n"+markdownTable(rows))
+}
+
+// TestBenchHandler writes the table of what a decorated response costs within Caddy's
+// server, without a network.
+func TestBenchHandler(t *testing.T) {
+	each := max(measuring(t, "BENCHTIME")/20, time.Millisecond)
+	about := machine(t)
+	bench := benchHandler(t, "BenchmarkActual", each)
+	neither := bench.ns["neither"]
+	rows := [][]string{{"Access-Control headers by", "time", "beyond neither", "allocations"}}
+	for _, name := range bench.names {
+		rows = append(rows, []string{
+			"`" + name + "`", fmt.Sprintf("%.0f ns", bench.ns[name].median()),
+			fmt.Sprintf("%.0f ns", bench.ns[name].minus(neither).median()), bench.allocs[name],
+		})
+	}
+	rows[1][0] = "neither"
+	writeSection(t, "benchmarks.md", "handler", about+"\n\n"+markdownTable(rows))
 }

@@ -31,7 +31,7 @@ func measuring(t *testing.T, variable string) time.Duration {
 // requirePrograms fails the test unless programs that only measurements need are there.
 func requirePrograms(t *testing.T, names ...string) {
 	t.Helper()
-	packages := map[string]string{"h2load": "nghttp2-client", "taskset": "util-linux"}
+	packages := map[string]string{"taskset": "util-linux"}
 	var missing []string
 	for _, name := range names {
 		if _, err := exec.LookPath(name); err != nil {
@@ -135,6 +135,15 @@ func (s series) over(other series) series {
 		ratios[i] = s[i] / other[i]
 	}
 	return ratios
+}
+
+// minus subtracts another series, round by round.
+func (s series) minus(other series) series {
+	differences := make(series, min(len(s), len(other)))
+	for i := range differences {
+		differences[i] = s[i] - other[i]
+	}
+	return differences
 }
 
 // ratio shows a series of ratios: its median, and the quarter on either side of it.
