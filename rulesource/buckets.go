@@ -49,9 +49,13 @@ type bucket struct {
 	document *Document // with rules, from the start
 	read     uint64    // the read that was last published
 
-	checked    atomic.Int64 // when the last read of the document began, in Unix nanoseconds
-	used       atomic.Int64
-	refreshing atomic.Bool
+	checked atomic.Int64 // when the read began that was last published, in Unix nanoseconds
+	tried   atomic.Int64 // when the last read began, whatever came of it
+	used    atomic.Int64
+	reading atomic.Bool // a read is under way
+	failing atomic.Bool // the last read that ended has failed
+
+	refreshing atomic.Bool // in the background
 }
 
 // BucketOptions are what every source of many documents can be told.
@@ -116,27 +120,6 @@ func (b *buckets) Rules(ctx context.Context, name string) (*Rules, error) {
 	return b.other, nil
 }
 
-// current returns the rules of a bucket that has a document. One that is used is read
-// again in the background at half its time, so that no request waits for it; a request for
-// one past its time does, so that no change comes later than refresh.
-func (b *buckets) current(ctx context.Context, name string, known *bucket, now time.Time) *Rules {
-	known.used.Store(now.UnixNano())
-	switch age := now.Sub(time.Unix(0, known.checked.Load())); {
-	case age >= b.refresh:
-		_ = b.update(ctx, name, now) // there is the last good copy
-		var ok bool
-		if known, ok = b.find(name); !ok {
-			return b.other
-		}
-	case age >= b.refresh/2 && known.refreshing.CompareAndSwap(false, true):
-		go func() {
-			defer known.refreshing.Store(false)
-			_ = b.wait(b.ctx, name, now.Add(-b.refresh/2))
-		}()
-	}
-	return known.document.Rules()
-}
-
 // change locks what is known of a bucket.
 func (b *buckets) change(name string) *sync.Mutex {
 	mu := &b.changes[maphash.String(seed, name)%uint64(len(b.changes))]
@@ -177,7 +160,7 @@ func (b *buckets) dropUnused() {
 			return
 		case now := <-ticker.C:
 			b.known.Range(func(name, found any) bool {
-				if now.Sub(time.Unix(0, found.(*bucket).used.Load())) > unusedTime {
+				if elapsed(&found.(*bucket).used, now) > unusedTime {
 					mu := b.change(name.(string))
 					b.forget(name.(string))
 					mu.Unlock()

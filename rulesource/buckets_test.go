@@ -185,31 +185,6 @@ func TestBuckets_oneReadHoweverManyWait(t *testing.T) {
 	}
 }
 
-// A storage that hangs delays requests of a bucket that is not loaded, for a bounded time,
-// and one request of a bucket that is.
-func TestBuckets_aHangingStorage(t *testing.T) {
-	dir := t.TempDir()
-	write(t, dir, "loaded", "https://app.example.com")
-	s := openDirectory(t, dir, 20*time.Millisecond)
-	reason(t, s, "loaded")
-	hang := make(chan struct{})
-	t.Cleanup(func() { close(hang) })
-	s.read = func(context.Context, string) ([]byte, error) { <-hang; return nil, errors.New("late") }
-	time.Sleep(20 * time.Millisecond)
-	start := time.Now()
-	for range 50 {
-		if got := reason(t, s, "loaded"); got != "" {
-			t.Fatalf("loaded: %q", got)
-		}
-	}
-	if got := reason(t, s, "another"); got != "unreachable" {
-		t.Errorf("another: %q", got)
-	}
-	if took := time.Since(start); took > 3*loadDeadline {
-		t.Errorf("51 requests took %s", took)
-	}
-}
-
 // A read that began before a write or a deletion does not undo it.
 func TestStorage_aSlowReadUndoesNothing(t *testing.T) {
 	s, _ := openStorage(t, time.Minute)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -18,7 +19,59 @@ const (
 	// maxLoads bounds how many documents are read at the same time, so that a flood of
 	// names does not take all of the storage's connections.
 	maxLoads = 64
+
+	// troubleWait is how long a read is waited for of a bucket that is loaded, while
+	// there is trouble: longer than any storage in order takes, so that the first
+	// request after the trouble sees what is stored, shorter than anyone notices.
+	troubleWait = 100 * time.Millisecond
 )
+
+// current returns the rules of a bucket that has a document. One that is used is read
+// again in the background at half its time, so that no request waits for it; a request for
+// one past its time does, so that no change comes later than refresh.
+func (b *buckets) current(ctx context.Context, name string, known *bucket, now time.Time) *Rules {
+	known.used.Store(now.UnixNano())
+	switch {
+	case elapsed(&known.checked, now) >= b.refresh:
+		b.renew(ctx, name, known, now)
+		var ok bool
+		if known, ok = b.find(name); !ok {
+			return b.other
+		}
+	case elapsed(&known.tried, now) >= b.refresh/2 && known.refreshing.CompareAndSwap(false, true):
+		go func() {
+			defer known.refreshing.Store(false)
+			_ = b.wait(b.ctx, name, now.Add(-b.refresh/2))
+		}()
+	}
+	return known.document.Rules()
+}
+
+// renew waits for newer rules of a bucket past its time. While there is trouble, a read is
+// waited for only until troubleWait after its beginning, and one that has failed is not
+// tried again before half the bucket's time is over: there is the last good copy.
+func (b *buckets) renew(ctx context.Context, name string, known *bucket, now time.Time) {
+	if b.trouble.Load() != nil || known.failing.Load() {
+		patience, sinceTry := troubleWait, elapsed(&known.tried, now)
+		if known.reading.Load() { // since a moment ago, perhaps
+			patience -= elapsed(&known.tried, now)
+		} else if sinceTry < b.refresh/2 {
+			return
+		}
+		if patience <= 0 {
+			return
+		}
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, patience)
+		defer cancel()
+	}
+	_ = b.update(ctx, name, now)
+}
+
+// elapsed returns the time from at, in Unix nanoseconds, to now.
+func elapsed(at *atomic.Int64, now time.Time) time.Duration {
+	return now.Sub(time.Unix(0, at.Load()))
+}
 
 // update waits until what is known of a bucket is younger than refresh. A read that is
 // under way may have begun too long ago, but not so the next one.
@@ -32,10 +85,11 @@ func (b *buckets) update(ctx context.Context, name string, now time.Time) (err e
 	return err
 }
 
-// wait has a document loaded, once however many wait for it, unless it has been since.
+// wait has a document loaded, once however many wait for it, unless that has been tried
+// since.
 func (b *buckets) wait(ctx context.Context, name string, since time.Time) error {
 	done := b.flights.DoChan(name, func() (any, error) {
-		if b.isKnownSince(name, since) { // by a flight that has just ended
+		if b.isTriedSince(name, since) { // by a flight that has just ended
 			return nil, nil
 		}
 		return nil, b.load(name)
@@ -57,6 +111,15 @@ func (b *buckets) isKnownSince(name string, since time.Time) bool {
 	return b.unknown.has(name, since)
 }
 
+// isTriedSince reports whether a read began after since, even one that failed. Of a bucket
+// that is not loaded, one that failed is none: its requests have no other answer.
+func (b *buckets) isTriedSince(name string, since time.Time) bool {
+	if known, ok := b.find(name); ok {
+		return known.tried.Load() > since.UnixNano()
+	}
+	return b.unknown.has(name, since)
+}
+
 // load reads a bucket's document and publishes what it finds. An error means that it is
 // not known whether there is one.
 func (b *buckets) load(name string) error {
@@ -64,6 +127,11 @@ func (b *buckets) load(name string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(b.ctx), loadDeadline)
 	defer cancel()
 	read, began := b.reads.Add(1), time.Now()
+	if known, ok := b.find(name); ok {
+		known.tried.Store(began.UnixNano()) // before reading is set
+		known.reading.Store(true)
+		defer known.reading.Store(false)
+	}
 	content, err := b.readOne(ctx, name)
 	absent := errors.Is(err, fs.ErrNotExist)
 	if err != nil && !absent {
@@ -91,6 +159,7 @@ func (b *buckets) publish(name string, content []byte, absent bool, read uint64,
 		b.unknown.remove(name)
 		known = &bucket{document: b.newDocument(name)}
 		known.used.Store(began.UnixNano())
+		known.tried.Store(began.UnixNano())
 		known.load(content, read, began)
 		b.known.Store(name, known)
 	default:
@@ -107,6 +176,7 @@ func (known *bucket) load(content []byte, read uint64, began time.Time) {
 		known.document.denyAll(err)
 	}
 	known.checked.Store(began.UnixNano())
+	known.failing.Store(false)
 }
 
 // readOne reads a document when there is room, and gives up at the deadline even if the
@@ -142,14 +212,13 @@ func (b *buckets) reload(ctx context.Context, name string) error {
 	return b.wait(ctx, name, time.Now())
 }
 
-// failed records that a document could not be read. One that is loaded stays in force, and
-// is tried again in the background only, after half its time.
+// failed records that a document could not be read. One that is loaded stays in force.
 func (b *buckets) failed(name string, err error) {
 	if b.ctx.Err() != nil { // which may be why
 		return
 	}
 	if known, ok := b.find(name); ok {
-		known.checked.Store(time.Now().Add(-b.refresh / 2).UnixNano())
+		known.failing.Store(true)
 	}
 	text := err.Error()
 	if b.trouble.Swap(&text) == nil {
