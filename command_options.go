@@ -1,6 +1,7 @@
 package osscors
 
 import (
+	"cmp"
 	"encoding/xml"
 	"fmt"
 	"io"
@@ -112,16 +113,14 @@ func sendPreflight(r *http.Request) (*livePreflight, error) {
 		Seconds: time.Since(start).Seconds(),
 	}
 	live.Allowed = live.Refusal == ""
-	if e := new(liveError); !isSuccess(resp) && xml.Unmarshal(body, e) == nil {
+	if e := new(liveError); !isSuccess(resp.StatusCode) && xml.Unmarshal(body, e) == nil {
+		e.RequestID = cmp.Or(e.RequestID, resp.Header.Get("X-Oss-Request-Id"))
 		live.Error = e
-		if id := resp.Header.Get("X-Oss-Request-Id"); e.RequestID == "" {
-			e.RequestID = id
-		}
 	}
 	return live, nil
 }
 
-func isSuccess(resp *http.Response) bool { return resp.StatusCode >= 200 && resp.StatusCode <= 299 }
+func isSuccess(status int) bool { return 200 <= status && status <= 299 }
 
 // shownHeaders are those of an answer that say something of CORS.
 func shownHeaders(h http.Header) map[string]string {
@@ -137,7 +136,7 @@ func shownHeaders(h http.Header) map[string]string {
 // refusal returns why a browser would not go on after a preflight's answer, or "" (Fetch,
 // section 4.8 "CORS-preflight fetch").
 func refusal(asked http.Header, resp *http.Response) string {
-	if !isSuccess(resp) {
+	if !isSuccess(resp.StatusCode) {
 		return fmt.Sprintf("the status is %d, and a preflight needs one from 200 to 299", resp.StatusCode)
 	}
 	origin := asked.Get("Origin")

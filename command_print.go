@@ -138,7 +138,7 @@ func count(n int, what string) string {
 }
 
 func (p *printer) livePreflight(live *livePreflight) {
-	if live.Status < 200 || live.Status > 299 {
+	if !isSuccess(live.Status) {
 		p.linef("%s %s", p.color(red, "Error:"), printable(live.asServiceError()))
 	} else {
 		for _, name := range slices.Sorted(maps.Keys(live.Headers)) {

@@ -95,9 +95,6 @@ func isCacheable(method string, status int, h http.Header) bool {
 // logDenial writes a line on a denial, with the request ID that the client was given, so
 // that a user's 403 can be found.
 func (a *answer) logDenial(requestID string) {
-	if !a.worthALine {
-		return
-	}
 	a.handler.log.Info("CORS request denied",
 		zap.String("ruleset", a.rules.Name),
 		zap.Stringer("kind", a.kind),

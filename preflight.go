@@ -19,7 +19,9 @@ func (a *answer) answerPreflight(w http.ResponseWriter) error {
 		answer.Empty(http.StatusOK)
 		return nil
 	}
-	a.logDenial(answer.RequestID())
+	if a.worthALine {
+		a.logDenial(answer.RequestID())
+	}
 	return answer.Error(preflightErrors[a.decision.Reason])
 }
 

@@ -156,8 +156,8 @@ func (l *linter) lintRule(i int, r *CORSRule) {
 	l.browserHeaders(i, r)
 	if r.MaxAgeSeconds != nil && *r.MaxAgeSeconds > LongestMaxAge {
 		l.report(i, "MaxAgeSeconds", 0, LintMaxAge,
-			fmt.Sprintf("no browser keeps a preflight's answer for %d seconds: Firefox stops at 86400, Chromium at 7200, Safari at 600", *r.MaxAgeSeconds),
-			"write 86400 or less")
+			fmt.Sprintf("no browser keeps a preflight's answer for %d seconds: Firefox stops at %d, Chromium at 7200, Safari at 600", *r.MaxAgeSeconds, LongestMaxAge),
+			fmt.Sprintf("write %d or less", LongestMaxAge))
 	}
 	l.reach(i, r)
 }
@@ -346,10 +346,11 @@ func (ts takers) only() bool {
 func (l *linter) name(i int) string { return l.rules.rules[i].Name() }
 
 func (l *linter) take(ts takers) string {
-	if verb := l.names(ts); !strings.HasPrefix(verb, "rules ") {
-		return verb + " takes"
+	names := l.names(ts)
+	if strings.HasPrefix(names, "rules ") {
+		return names + " take"
 	}
-	return l.names(ts) + " take"
+	return names + " takes"
 }
 
 // names returns "rule app" or "rules 1, app".
