@@ -264,6 +264,22 @@ func TestAdminThroughCaddy(t *testing.T) {
 	}
 }
 
+// Every field of the admin API's JSON stands in its document.
+func TestAdminDocument(t *testing.T) {
+	document, err := os.ReadFile("docs/admin-api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, object := range []any{rulesetStatus{}, ruleStatus{}, explainRequest{}, explanation{}, judgement{}, verdict{}} {
+		for _, field := range reflect.VisibleFields(reflect.TypeOf(object)) {
+			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+			if !strings.Contains(string(document), "`"+name+"`") {
+				t.Errorf("%T: %s is not documented", object, name)
+			}
+		}
+	}
+}
+
 func TestHandlerRegistry(t *testing.T) {
 	var l handlerRegistry
 	a, b := new(Handler), new(Handler)
