@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -136,6 +137,28 @@ func TestExampleFleetCompose(t *testing.T) {
 	version := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindStringSubmatch(readRepo(t, "go.mod"))[1]
 	if !strings.Contains(dockerfile, "golang:"+version+"-") {
 		t.Errorf("the Dockerfile builds with another Go than %s", version)
+	}
+	checkDockerignore(t, fleetDir+"/Dockerfile", "./cmd/caddy")
+}
+
+// checkDockerignore fails the test if the .dockerignore of a Dockerfile leaves out a part of
+// what a package is built of.
+func checkDockerignore(t *testing.T, dockerfile, pkg string) {
+	t.Helper()
+	list := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.Dir}}/{{end}}", pkg)
+	list.Dir = repoRoot
+	packages, err := list.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(readRepo(t, dockerfile+".dockerignore")) {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		if strings.Contains(string(packages), filepath.Join(repoRoot, line)+"/") {
+			t.Errorf("%s builds %s without %s", dockerfile, pkg, line)
+		}
 	}
 }
 
