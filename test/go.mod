@@ -16,7 +16,6 @@ require (
 	github.com/rs/cors v1.11.1
 	go.yaml.in/yaml/v3 v3.0.5
 	golang.org/x/net v0.60.0
-	gopkg.in/yaml.v3 v3.0.1
 )
 
 require (
