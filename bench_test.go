@@ -2,6 +2,7 @@ package osscors
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -149,28 +150,46 @@ func benchServer(b *testing.B, site string) http.Handler {
 	return nil
 }
 
-// BenchmarkActual measures an actual request's way through Caddy's server, whose response
-// gets Access-Control headers from nobody, from Caddy's own directive, which decides
-// nothing, and from the rules.
-func BenchmarkActual(b *testing.B) {
+// BenchmarkInCaddy measures a request's way through Caddy's server to a response that has
+// Access-Control headers from nobody, from Caddy's own directives, which hardly decide
+// anything, and from the rules.
+func BenchmarkInCaddy(b *testing.B) {
 	const header = `header {
 		Access-Control-Allow-Origin https://app.example.com
 		Access-Control-Allow-Methods "PUT, GET"
 		Access-Control-Expose-Headers "ETag, x-oss-Test"
 		Access-Control-Max-Age 600
+		%s
+	}
+	`
+	const recipe = `@preflight {
+		method OPTIONS
+		header Origin https://app.example.com
+	}
+	handle @preflight {
+		` + header + `
+		respond 204
 	}`
-	for _, site := range []struct{ name, text string }{
-		{"neither", ""}, {"header", header}, {"oss_cors", "oss_cors cors.xml"},
+	for _, bench := range []struct {
+		name, site string
+		request    benchRequest
+	}{
+		{"preflight/none", "", benchRequests[0]},
+		{"preflight/header", fmt.Sprintf(recipe, `Access-Control-Allow-Headers "content-type, x-oss-date"`), benchRequests[0]},
+		{"preflight/oss_cors", "oss_cors cors.xml", benchRequests[0]},
+		{"actual/none", "", benchRequests[2]},
+		{"actual/header", fmt.Sprintf(header, ""), benchRequests[2]},
+		{"actual/oss_cors", "oss_cors cors.xml", benchRequests[2]},
 	} {
-		b.Run(site.name, func(b *testing.B) {
-			server, w := benchServer(b, site.text), &benchWriter{header: http.Header{}}
-			r := benchRequest{"", http.MethodGet, http.Header{"Origin": {benchApp}}}.new()
+		b.Run(bench.name, func(b *testing.B) {
+			server, w := benchServer(b, bench.site), &benchWriter{header: http.Header{}}
+			r := bench.request.new()
 			b.ReportAllocs()
 			for b.Loop() {
 				clear(w.header)
 				server.ServeHTTP(w, r)
 			}
-			if got := len(w.header["Access-Control-Max-Age"]); (got == 1) != (site.text != "") {
+			if got := len(w.header["Access-Control-Max-Age"]); (got == 1) != (bench.site != "") {
 				b.Fatalf("%q", w.header)
 			}
 		})

@@ -137,15 +137,6 @@ func (s series) over(other series) series {
 	return ratios
 }
 
-// minus subtracts another series, round by round.
-func (s series) minus(other series) series {
-	differences := make(series, min(len(s), len(other)))
-	for i := range differences {
-		differences[i] = s[i] - other[i]
-	}
-	return differences
-}
-
 // ratio shows a series of ratios: its median, and the quarter on either side of it.
 func (s series) ratio() string {
 	return fmt.Sprintf("%.3f (%.3f–%.3f)", s.median(), s.quantile(0.25), s.quantile(0.75))
