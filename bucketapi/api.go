@@ -17,7 +17,8 @@ import (
 )
 
 // Store keeps one document for each bucket. Its methods may be called from any goroutine,
-// with names that OSS allows, and heed their contexts.
+// with names that OSS allows, and return when their contexts are done. A change that was
+// under way by then may still take place later.
 type Store interface {
 	// Load returns a bucket's document; fs.ErrNotExist if there is none.
 	Load(ctx context.Context, bucket string) ([]byte, error)
@@ -93,7 +94,8 @@ type Result struct {
 //
 // Signature and scope are checked before the body is read. After an answer of 4xx nothing
 // has changed; after one of 5xx the rules from before or those in the request are stored,
-// whole; 200 to PutBucketCors is given only when the store has said that it has them.
+// whole, and after 503, where the store did not answer in time, these may still replace
+// those later. 200 to PutBucketCors is given only when the store has said that it has them.
 func (a *API) Serve(w http.ResponseWriter, r *http.Request, bucket string) Result {
 	answer := ossanswer.New(w, r, time.Now())
 	result := Result{Operation: operations[r.Method], Bucket: bucket, RequestID: answer.RequestID()}

@@ -54,7 +54,7 @@ var (
 	errStore = ossanswer.Error{Status: http.StatusInternalServerError, Code: "InternalError",
 		Message: "The store of the CORS rules failed: those from before this request, or those in it, are in force. Please try again."}
 	errStoreTimeout = ossanswer.Error{Status: http.StatusServiceUnavailable, Code: "ServiceUnavailable",
-		Message: "The store of the CORS rules did not answer in time: those from before this request, or those in it, are in force. Please try again."}
+		Message: "The store of the CORS rules did not answer in time: those from before this request are in force, or those in it, now or later. Please try again."}
 )
 
 // invalidAuthorization says what is wrong with an Authorization header without quoting it.

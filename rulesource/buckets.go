@@ -35,8 +35,8 @@ type buckets struct {
 	ctx     context.Context // of the configuration
 	known   sync.Map        // bucket to *bucket: those that have a document
 	unknown unknownBuckets
-	changes [64]sync.Mutex // by bucket, guards what is known of it while that changes
-	closed  bool           // guarded by all of changes
+	changes [stripes]sync.Mutex // by bucket, guards what is known of it while that changes
+	closed  bool                // guarded by all of changes
 	flights singleflight.Group
 	loads   chan struct{}
 	reads   atomic.Uint64 // numbers the reads, so that a slow one never undoes a later one
@@ -122,12 +122,17 @@ func (b *buckets) Rules(ctx context.Context, name string) (*Rules, error) {
 
 // change locks what is known of a bucket.
 func (b *buckets) change(name string) *sync.Mutex {
-	mu := &b.changes[maphash.String(seed, name)%uint64(len(b.changes))]
+	mu := &b.changes[stripe(name)]
 	mu.Lock()
 	return mu
 }
 
+// stripes is how many buckets can be changed at the same time. Which those are is chance.
+const stripes = 64
+
 var seed = maphash.MakeSeed()
+
+func stripe(bucket string) uint64 { return maphash.String(seed, bucket) % stripes }
 
 func (b *buckets) find(name string) (known *bucket, ok bool) {
 	found, ok := b.known.Load(name)

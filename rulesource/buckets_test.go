@@ -2,9 +2,7 @@ package rulesource
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -13,7 +11,6 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
 	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
@@ -185,68 +182,6 @@ func TestBuckets_oneReadHoweverManyWait(t *testing.T) {
 	}
 }
 
-// A read that began before a write or a deletion does not undo it.
-func TestStorage_aSlowReadUndoesNothing(t *testing.T) {
-	s, _ := openStorage(t, time.Minute)
-	ctx := context.Background()
-	old := fmt.Appendf(nil, document, "https://other.example.com")
-	for _, c := range []struct {
-		desc   string
-		change func() error
-		want   string
-	}{
-		{"a write", func() error {
-			return s.Store(ctx, "slow-read", fmt.Appendf(nil, document, "https://app.example.com"))
-		}, ""},
-		{"a deletion", func() error { return s.Delete(ctx, "slow-read") }, "no_rules"},
-	} {
-		fast := s.read
-		began, release := make(chan struct{}), make(chan struct{})
-		s.read = func(context.Context, string) ([]byte, error) {
-			close(began)
-			<-release
-			return old, nil
-		}
-		done := make(chan struct{})
-		go func() { defer close(done); _ = s.load("slow-read") }()
-		<-began
-		s.read = fast
-		if err := c.change(); err != nil {
-			t.Fatal(err)
-		}
-		close(release)
-		<-done
-		if got := reason(t, s, "slow-read"); got != c.want {
-			t.Errorf("%s: %q, want %q", c.desc, got, c.want)
-		}
-	}
-}
-
-// A read that began before a write and found nothing does not undo it either.
-func TestStorage_aSlowReadOfNothing(t *testing.T) {
-	s, _ := openStorage(t, time.Minute)
-	ctx := context.Background()
-	fast := s.read
-	began, release := make(chan struct{}), make(chan struct{})
-	s.read = func(context.Context, string) ([]byte, error) {
-		close(began)
-		<-release
-		return nil, os.ErrNotExist
-	}
-	done := make(chan struct{})
-	go func() { defer close(done); _ = s.load("slow-read") }()
-	<-began
-	s.read = fast
-	if err := s.Store(ctx, "slow-read", fmt.Appendf(nil, document, "https://app.example.com")); err != nil {
-		t.Fatal(err)
-	}
-	close(release)
-	<-done
-	if got := reason(t, s, "slow-read"); got != "" {
-		t.Errorf("just written: %q", got)
-	}
-}
-
 // What a slow read brings is as old as its beginning.
 func TestBuckets_aSlowReadIsOldWhenItEnds(t *testing.T) {
 	const refresh = 200 * time.Millisecond
@@ -275,64 +210,6 @@ func TestBuckets_aSlowReadIsOldWhenItEnds(t *testing.T) {
 		if got := reason(t, s, "slow"); got != "" {
 			t.Errorf("%s: later than refresh the old rules answer: %q", c.desc, got)
 		}
-	}
-}
-
-// openStorage opens a source over a storage of files in a directory that is not there yet.
-func openStorage(t *testing.T, refresh time.Duration) (s *Storage, dir string) {
-	t.Helper()
-	dir = filepath.Join(t.TempDir(), "storage")
-	s = &Storage{BucketOptions: BucketOptions{Refresh: caddy.Duration(refresh)}}
-	if err := s.Open(newContext(t), &Options{Logger: zap.NewNop(), Metrics: &metrics.Options{}}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Cleanup() })
-	s.storage = &certmagic.FileStorage{Path: dir}
-	s.mounted.Store(false)
-	return s, dir
-}
-
-// A storage's directory that is lost and found: nothing is taken for deleted, nothing is
-// written beside it, and what was in force stays.
-func TestStorage_aLostMount(t *testing.T) {
-	s, dir := openStorage(t, 10*time.Millisecond)
-	ctx := context.Background()
-	if got := reason(t, s, "first"); got != "no_rules" {
-		t.Errorf("before the first write: %q", got)
-	}
-	if err := s.Store(ctx, "first", fmt.Appendf(nil, document, "https://app.example.com")); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(dir, dir+".away"); err != nil {
-		t.Fatal(err)
-	}
-	time.Sleep(20 * time.Millisecond)
-	if got := reason(t, s, "first"); got != "" {
-		t.Errorf("what was in force: %q", got)
-	}
-	if got := reason(t, s, "second"); got != "unreachable" {
-		t.Errorf("what was not loaded: %q", got)
-	}
-	if err := s.Store(ctx, "first", fmt.Appendf(nil, document, "https://other.example.com")); err == nil {
-		t.Error("a write is said to have been stored")
-	}
-	if err := s.Delete(ctx, "first"); err == nil {
-		t.Error("a deletion is said to have been done")
-	}
-	if _, err := s.Load(ctx, "first"); err == nil || errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("a read: %v", err)
-	}
-	if err := os.Rename(dir+".away", dir); err != nil {
-		t.Fatal(err)
-	}
-	if got := reason(t, s, "second"); got != "no_rules" {
-		t.Errorf("once it is back: %q", got)
-	}
-	if err := s.Delete(ctx, "first"); err != nil {
-		t.Error(err)
-	}
-	if got := reason(t, s, "first"); got != "no_rules" {
-		t.Errorf("deleted: %q", got)
 	}
 }
 

@@ -179,30 +179,14 @@ func (known *bucket) load(content []byte, read uint64, began time.Time) {
 	known.failing.Store(false)
 }
 
-// readOne reads a document when there is room, and gives up at the deadline even if the
+// readOne reads a document when there is room, and gives up when ctx is done even if the
 // storage does not.
 func (b *buckets) readOne(ctx context.Context, name string) ([]byte, error) {
-	select {
-	case b.loads <- struct{}{}:
-	case <-ctx.Done():
-		return nil, fmt.Errorf("bucket %s: %d other documents are being read: %w", name, maxLoads, ctx.Err())
+	content, err := bounded(ctx, b.loads, func() ([]byte, error) { return b.read(ctx, name) })
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("bucket %s: reading its rules: %w", name, err)
 	}
-	type result struct {
-		content []byte
-		err     error
-	}
-	done := make(chan result, 1)
-	go func() {
-		defer func() { <-b.loads }()
-		content, err := b.read(ctx, name)
-		done <- result{content, err}
-	}()
-	select {
-	case r := <-done:
-		return r.content, r.err
-	case <-ctx.Done():
-		return nil, fmt.Errorf("bucket %s: reading its rules: %w", name, ctx.Err())
-	}
+	return content, err
 }
 
 // reload reads a document that was just written or deleted, so that the answer to that

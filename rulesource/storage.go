@@ -34,7 +34,8 @@ type Storage struct {
 
 	buckets
 	storage certmagic.Storage
-	mounted atomic.Bool // of a storage of files: its directory has been there
+	mounted atomic.Bool            // of a storage of files: its directory has been there
+	writes  [stripes]chan struct{} // by bucket, the room for one write
 }
 
 // CaddyModule returns the Caddy module information.
@@ -73,14 +74,21 @@ func (s *Storage) Open(ctx caddy.Context, opts *Options) error {
 	}
 	s.storage = ctx.Storage()
 	s.file = func(bucket string) string { return path.Join(prefix, bucket+".xml") }
-	s.read = s.Load
-	_ = s.checkMount() // which notes whether it is there
+	s.read = s.stored
 	s.numbered = true
+	for i := range s.writes {
+		s.writes[i] = make(chan struct{}, 1)
+	}
+	s.noteMount(ctx)
 	return s.open(ctx, s.BucketOptions, opts)
 }
 
 // Load returns a bucket's document as it is stored now; fs.ErrNotExist: it has none.
 func (s *Storage) Load(ctx context.Context, bucket string) ([]byte, error) {
+	return s.readOne(ctx, bucket)
+}
+
+func (s *Storage) stored(ctx context.Context, bucket string) ([]byte, error) {
 	content, err := s.storage.Load(ctx, s.file(bucket))
 	switch {
 	case err == nil:
@@ -94,29 +102,54 @@ func (s *Storage) Load(ctx context.Context, bucket string) ([]byte, error) {
 }
 
 // Store stores a bucket's document and puts it in force. When it returns nil the document
-// has been stored.
+// has been stored. When ctx was done before that, it may still be stored later.
 func (s *Storage) Store(ctx context.Context, bucket string, document []byte) error {
-	if err := s.checkMount(); err != nil {
+	return s.write(ctx, bucket, func() error {
+		err := s.storage.Store(ctx, s.file(bucket), document)
+		if err == nil {
+			s.mounted.Store(true)
+		}
 		return err
-	}
-	if err := s.storage.Store(ctx, s.file(bucket), document); err != nil {
-		return err
-	}
-	s.mounted.Store(true)
-	_ = s.reload(ctx, bucket) // else in force within refresh, as at every other proxy
-	return nil
+	})
 }
 
-// Delete deletes a bucket's document, if there is one.
+// Delete deletes a bucket's document, if there is one. When ctx was done before that, it
+// may still be deleted later.
 func (s *Storage) Delete(ctx context.Context, bucket string) error {
-	if err := s.checkMount(); err != nil {
+	return s.write(ctx, bucket, func() error {
+		err := s.storage.Delete(ctx, s.file(bucket))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		return err
+	})
+}
+
+// write changes a bucket's document and puts that in force. A storage of files heeds no
+// context, so that a change can take place after it was given up. No other one of the
+// bucket begins before that here, lest the older undo the newer.
+func (s *Storage) write(ctx context.Context, bucket string, change func() error) error {
+	_, err := bounded(ctx, s.writes[stripe(bucket)], func() (any, error) {
+		if err := s.checkMount(); err != nil {
+			return nil, err
+		}
+		return nil, change()
+	})
+	switch {
+	case err == nil:
+		_ = s.reload(ctx, bucket) // else in force within refresh, as at every other proxy
+	case ctx.Err() != nil:
+		err = fmt.Errorf("bucket %s: %w; what has begun may still take place", bucket, err)
 	}
-	if err := s.storage.Delete(ctx, s.file(bucket)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	_ = s.reload(ctx, bucket)
-	return nil
+	return err
+}
+
+// noteMount looks whether the storage's directory is there, but lets no mount that hangs
+// keep Caddy from starting.
+func (s *Storage) noteMount(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, loadDeadline)
+	defer cancel()
+	_, _ = bounded(ctx, make(chan struct{}, 1), func() (any, error) { return nil, s.checkMount() })
 }
 
 // checkMount reports that the directory of a storage of files was there and is not any
