@@ -157,6 +157,9 @@ func TestAdminRulesetsOfBuckets(t *testing.T) {
 	if len(all) != 3 || all[0].Name != "bucket-a" || all[0].LastError != "" || all[1].Name != "bucket-b" || all[1].LastError == "" || all[1].NumberOfRules != 0 {
 		t.Errorf("%+v", all)
 	}
+	if all[0].Loaded == nil || all[1].Loaded != nil {
+		t.Errorf("loaded at %v and %v; want a time of good rules only", all[0].Loaded, all[1].Loaded)
+	}
 }
 
 func TestAdminRulesetsShadow(t *testing.T) {

@@ -32,7 +32,8 @@ type Document struct {
 
 // Status is what became of a document's content.
 type Status struct {
-	// Loaded is when the rules in force were loaded.
+	// Loaded is when the rules in force were loaded; zero where a bucket's first document
+	// is bad, so that it denies all.
 	Loaded time.Time
 
 	// Err is why newer content could not be; nil while all is well.
@@ -56,8 +57,7 @@ func NewDocument(name, file string, maxRules int, opts *Options) *Document {
 // Rules returns the rules in force; nil before the first Load that succeeded.
 func (d *Document) Rules() *Rules { return d.current.Load() }
 
-// Status returns what became of the content; the zero Status before the first Load that
-// succeeded.
+// Status returns what became of the content; the zero Status while there are no rules.
 func (d *Document) Status() Status {
 	if s := d.status.Load(); s != nil {
 		return *s
@@ -91,21 +91,31 @@ func (d *Document) Load(content []byte) error {
 	return nil
 }
 
-// denyAll puts rules in force that match nothing, for lack of any good ones.
+// denyAll puts rules in force that match nothing, for lack of any good ones. They are not
+// loaded: until some are, it shows that none could be.
 func (d *Document) denyAll(err error) {
-	d.publish(corsrules.Compile(new(corsrules.Configuration)))
+	d.openMetrics()
+	d.current.Store(d.counted(corsrules.Compile(new(corsrules.Configuration))))
 	d.Failed(err)
 }
 
 func (d *Document) publish(rs *corsrules.Ruleset) {
-	rules := &Rules{Ruleset: rs, Name: d.name}
-	if d.openMetrics(); d.metrics != nil {
-		rules.Metrics, rules.hits = d.metrics, d.metrics.Loaded(rs.RuleNames())
-	} else if d.other != nil {
-		rules.Metrics, rules.hits = d.other.Metrics, d.other.hits
+	d.openMetrics()
+	rules := d.counted(rs)
+	if d.metrics != nil {
+		rules.hits = d.metrics.Loaded(rs.RuleNames())
 	}
 	d.current.Store(rules)
 	d.status.Store(&Status{Loaded: time.Now()})
+}
+
+// counted returns rules with the document's counts, or with those of all other buckets.
+func (d *Document) counted(rs *corsrules.Ruleset) *Rules {
+	rules := &Rules{Ruleset: rs, Name: d.name, Metrics: d.metrics}
+	if d.metrics == nil && d.other != nil {
+		rules.Metrics, rules.hits = d.other.Metrics, d.other.hits
+	}
+	return rules
 }
 
 func (d *Document) openMetrics() {
@@ -128,7 +138,11 @@ func (d *Document) Failed(err error) {
 	if d.metrics != nil {
 		d.metrics.Failed()
 	}
-	d.log().Error("CORS rules cannot be loaded; the last good ones stay in force", zap.Error(err))
+	outcome := "CORS rules cannot be loaded; the last good ones stay in force"
+	if status.Loaded.IsZero() {
+		outcome = "CORS rules cannot be loaded, and there are no earlier ones: this bucket denies all"
+	}
+	d.log().Error(outcome, zap.Error(err))
 }
 
 func (d *Document) log() *zap.Logger {

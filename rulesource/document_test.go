@@ -1,0 +1,92 @@
+package rulesource
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/metrics"
+)
+
+// gauges returns what metrics show of a rule set's documents, without their prefix.
+func gauges(t *testing.T, ruleset string) map[string]float64 {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(Metrics)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := map[string]float64{}
+	for _, family := range families {
+		name, of := strings.CutPrefix(family.GetName(), "caddy_oss_cors_rules_last_")
+		for _, m := range family.GetMetric() {
+			if of && m.GetLabel()[0].GetValue() == ruleset {
+				shown[name] = m.GetGauge().GetValue()
+			}
+		}
+	}
+	return shown
+}
+
+// A bucket whose first document is bad has no last good rules, and nothing says it has.
+func TestDocument_badFromTheStart(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "bad-first.xml")
+	put := func(content string) {
+		t.Helper()
+		if err := os.WriteFile(path+".new", []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(path+".new", path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	core, log := observer.New(zapcore.ErrorLevel)
+	s := &Directory{Path: dir, BucketOptions: BucketOptions{Refresh: caddy.Duration(10 * time.Millisecond)}}
+	if err := s.Open(newContext(t), &Options{Logger: zap.New(core), Metrics: &metrics.Options{}}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Cleanup() })
+	const deniesAll, lastGood = "there are no earlier ones: this bucket denies all", "the last good ones stay in force"
+	for _, c := range []struct {
+		desc, content, want string
+		logged              string // empty: nothing
+		gauges              map[string]float64
+	}{
+		{"bad", "<", "origin", deniesAll, map[string]float64{"load_successful": 0}},
+		{"bad in another way", "<CORSConfiguration/>", "origin", deniesAll, map[string]float64{"load_successful": 0}},
+		{"good", fmt.Sprintf(document, "https://app.example.com"), "", "", map[string]float64{"load_successful": 1}},
+		{"bad again", "<", "", lastGood, map[string]float64{"load_successful": 0}},
+	} {
+		put(c.content)
+		time.Sleep(20 * time.Millisecond)
+		if got := reason(t, s, "bad-first"); got != c.want {
+			t.Errorf("%s: %q, want %q", c.desc, got, c.want)
+		}
+		var messages []string
+		for _, entry := range log.TakeAll() {
+			messages = append(messages, entry.Message)
+		}
+		if got := strings.Join(messages, "\n"); !strings.HasSuffix(got, c.logged) || (got == "") != (c.logged == "") {
+			t.Errorf("%s: logged %q, want %q", c.desc, got, c.logged)
+		}
+		got, loaded := gauges(t, "bad-first"), !s.Reports()[0].Status.Loaded.IsZero()
+		if _, shown := got["load_success_timestamp_seconds"]; shown != (c.want == "") || loaded != shown {
+			t.Errorf("%s: it is shown as loaded: %t by the status, %t by the metrics", c.desc, loaded, shown)
+		}
+		if delete(got, "load_success_timestamp_seconds"); !maps.Equal(got, c.gauges) {
+			t.Errorf("%s: the metrics show %v, want %v", c.desc, got, c.gauges)
+		}
+	}
+}
