@@ -86,7 +86,7 @@ func TestAdminRulesets(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "cors.xml")
 	write(t, file, oneRule)
 	before := time.Now()
-	h := serving(t, &rulesource.File{Path: file, Refresh: caddy.Duration(rulesource.MinRefresh)}, "admin-file")
+	h := serving(t, &rulesource.File{Path: file, RefreshOptions: rulesource.RefreshOptions{Refresh: caddy.Duration(rulesource.MinRefresh)}}, "admin-file")
 	h.ResponseVary = true
 	serving(t, &rulesource.Inline{XML: oneRule}, "admin-inline")
 

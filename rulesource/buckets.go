@@ -9,8 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
@@ -58,33 +56,13 @@ type bucket struct {
 	refreshing atomic.Bool // in the background
 }
 
-// BucketOptions are what every source of many documents can be told.
-type BucketOptions struct {
-	// Refresh is how old a document may be when it is used: a change is in force
-	// within it. Default: 5s; at least 10ms.
-	Refresh caddy.Duration `json:"refresh,omitempty"`
-
-	// MaxRules is how many rules a document may have. Default: 10, as in OSS.
-	MaxRules int `json:"max_rules,omitempty"`
-}
-
-func (o *BucketOptions) unmarshalOptions(d *caddyfile.Dispenser) error {
-	return eachOption(d, map[string]func() error{
-		"refresh":   func() error { return unmarshalRefresh(d, &o.Refresh) },
-		"max_rules": func() error { return unmarshalMaxRules(d, &o.MaxRules) },
-	})
-}
-
 // open begins to serve until ctx is done.
-func (b *buckets) open(ctx context.Context, options BucketOptions, opts *Options) error {
+func (b *buckets) open(ctx context.Context, options RefreshOptions, opts *Options) error {
 	if opts.AllowCredentials {
 		return errors.New("allow_credentials stands beside rules file or rules inline only: where tenants write the rules, anyone could allow themselves")
 	}
 	var err error
-	if b.refresh, err = checkRefresh(options.Refresh); err != nil {
-		return err
-	}
-	if err = checkMaxRules(options.MaxRules); err != nil {
+	if b.refresh, err = options.check(); err != nil {
 		return err
 	}
 	b.ctx, b.opts, b.maxRules = ctx, opts, options.MaxRules

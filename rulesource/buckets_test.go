@@ -32,7 +32,7 @@ func newContext(t testing.TB) caddy.Context {
 
 func openDirectory(t testing.TB, dir string, refresh time.Duration) *Directory {
 	t.Helper()
-	s := &Directory{Path: dir, BucketOptions: BucketOptions{Refresh: caddy.Duration(refresh)}}
+	s := &Directory{Path: dir, RefreshOptions: RefreshOptions{Refresh: caddy.Duration(refresh)}}
 	if err := s.Open(newContext(t), &Options{Logger: zap.NewNop(), Metrics: &metrics.Options{}}); err != nil {
 		t.Fatal(err)
 	}

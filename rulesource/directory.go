@@ -23,7 +23,7 @@ type Directory struct {
 	// such as {env.HOME} work. Required.
 	Path string `json:"path,omitempty"`
 
-	BucketOptions
+	RefreshOptions
 
 	buckets
 }
@@ -61,7 +61,7 @@ func (s *Directory) Open(ctx caddy.Context, opts *Options) error {
 	}
 	s.file = func(bucket string) string { return filepath.Join(dir, bucket+".xml") }
 	s.read = func(_ context.Context, bucket string) ([]byte, error) { return readFrom(dir, s.file(bucket)) }
-	return s.open(ctx, s.BucketOptions, opts)
+	return s.open(ctx, s.RefreshOptions, opts)
 }
 
 // readFrom reads a document of a directory. Where the directory itself is missing, it is

@@ -53,7 +53,7 @@ func TestDocument_badFromTheStart(t *testing.T) {
 		}
 	}
 	core, log := observer.New(zapcore.ErrorLevel)
-	s := &Directory{Path: dir, BucketOptions: BucketOptions{Refresh: caddy.Duration(10 * time.Millisecond)}}
+	s := &Directory{Path: dir, RefreshOptions: RefreshOptions{Refresh: caddy.Duration(10 * time.Millisecond)}}
 	if err := s.Open(newContext(t), &Options{Logger: zap.New(core), Metrics: &metrics.Options{}}); err != nil {
 		t.Fatal(err)
 	}

@@ -19,15 +19,6 @@ func init() {
 	caddy.RegisterModule(new(File))
 }
 
-const (
-	// DefaultRefresh is how often a file is read again. Editors, ConfigMaps and bind
-	// mounts replace files in ways that change notifications miss; reading does not.
-	DefaultRefresh = 5 * time.Second
-
-	// MinRefresh keeps a mistyped unit from keeping a core busy.
-	MinRefresh = 10 * time.Millisecond
-)
-
 // File reads the rules from a file, and again whenever its content changes. A file that
 // is missing, empty or bad stops Caddy's start; one that becomes so later leaves the last
 // good rules in force.
@@ -36,11 +27,7 @@ type File struct {
 	// as {env.HOME} work. Required.
 	Path string `json:"path,omitempty"`
 
-	// Refresh is how often the file is looked at. Default: 5s; at least 10ms.
-	Refresh caddy.Duration `json:"refresh,omitempty"`
-
-	// MaxRules is how many rules the document may have. Default: 10, as in OSS.
-	MaxRules int `json:"max_rules,omitempty"`
+	RefreshOptions
 
 	document *Document
 }
@@ -64,18 +51,12 @@ func (s *File) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if !d.AllArgs(&s.Path) {
 		return d.Err("'rules file' takes exactly one argument: the path of the XML document")
 	}
-	return eachOption(d, map[string]func() error{
-		"refresh":   func() error { return unmarshalRefresh(d, &s.Refresh) },
-		"max_rules": func() error { return unmarshalMaxRules(d, &s.MaxRules) },
-	})
+	return s.unmarshalOptions(d)
 }
 
 // Open implements Source.
 func (s *File) Open(ctx caddy.Context, opts *Options) error {
-	if err := checkMaxRules(s.MaxRules); err != nil {
-		return err
-	}
-	refresh, err := checkRefresh(s.Refresh)
+	refresh, err := s.check()
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,43 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
+const (
+	// DefaultRefresh is how often a document is read again. Editors, ConfigMaps and bind
+	// mounts replace files in ways that change notifications miss; reading does not.
+	DefaultRefresh = 5 * time.Second
+
+	// MinRefresh keeps a mistyped unit from keeping a core busy.
+	MinRefresh = 10 * time.Millisecond
+)
+
+// RefreshOptions are what every source that reads documents again can be told.
+type RefreshOptions struct {
+	// Refresh is how often a file is looked at, and how old a bucket's document may
+	// be when it is used: a change is in force within it. Default: 5s; at least 10ms.
+	Refresh caddy.Duration `json:"refresh,omitempty"`
+
+	// MaxRules is how many rules a document may have. Default: 10, as in OSS.
+	MaxRules int `json:"max_rules,omitempty"`
+}
+
+func (o *RefreshOptions) unmarshalOptions(d *caddyfile.Dispenser) error {
+	return eachOption(d, map[string]func() error{
+		"refresh":   func() error { return unmarshalRefresh(d, &o.Refresh) },
+		"max_rules": func() error { return unmarshalMaxRules(d, &o.MaxRules) },
+	})
+}
+
+// check returns the refresh in force; 0 is the default.
+func (o *RefreshOptions) check() (refresh time.Duration, err error) {
+	switch refresh = time.Duration(o.Refresh); {
+	case refresh == 0:
+		refresh = DefaultRefresh
+	case refresh < MinRefresh:
+		return 0, fmt.Errorf("refresh is %s: at least %s is needed", refresh, MinRefresh)
+	}
+	return refresh, checkMaxRules(o.MaxRules)
+}
+
 // eachOption reads a source's block: each option at most once, and no other.
 func eachOption(d *caddyfile.Dispenser, options map[string]func() error) error {
 	seen := map[string]bool{}
@@ -56,18 +93,6 @@ func unmarshalMaxRules(d *caddyfile.Dispenser, maxRules *int) error {
 	}
 	*maxRules = n
 	return nil
-}
-
-// checkRefresh returns the refresh in force; 0 is the default.
-func checkRefresh(refresh caddy.Duration) (time.Duration, error) {
-	switch d := time.Duration(refresh); {
-	case d == 0:
-		return DefaultRefresh, nil
-	case d < MinRefresh:
-		return 0, fmt.Errorf("refresh is %s: at least %s is needed", d, MinRefresh)
-	default:
-		return d, nil
-	}
 }
 
 func checkMaxRules(maxRules int) error {

@@ -7,9 +7,9 @@ import "errors"
 func ShadowOf(live Source, path string) (Source, error) {
 	switch live := live.(type) {
 	case *File:
-		return &File{Path: path, Refresh: live.Refresh, MaxRules: live.MaxRules}, nil
+		return &File{Path: path, RefreshOptions: live.RefreshOptions}, nil
 	case *Inline:
-		return &File{Path: path, MaxRules: live.MaxRules}, nil
+		return &File{Path: path, RefreshOptions: RefreshOptions{MaxRules: live.MaxRules}}, nil
 	}
 	return nil, errors.New("shadow stands beside rules file or rules inline only: other sources have many documents")
 }

@@ -30,7 +30,7 @@ type Storage struct {
 	// <prefix>/<bucket>.xml. Default: "oss_cors".
 	Prefix string `json:"prefix,omitempty"`
 
-	BucketOptions
+	RefreshOptions
 
 	buckets
 	storage certmagic.Storage
@@ -80,7 +80,7 @@ func (s *Storage) Open(ctx caddy.Context, opts *Options) error {
 		s.writes[i] = make(chan struct{}, 1)
 	}
 	s.noteMount(ctx)
-	return s.open(ctx, s.BucketOptions, opts)
+	return s.open(ctx, s.RefreshOptions, opts)
 }
 
 // Load returns a bucket's document as it is stored now; fs.ErrNotExist: it has none.

@@ -24,7 +24,7 @@ import (
 func openStorage(t *testing.T, refresh time.Duration) (s *Storage, dir string) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "storage")
-	s = &Storage{BucketOptions: BucketOptions{Refresh: caddy.Duration(refresh)}}
+	s = &Storage{RefreshOptions: RefreshOptions{Refresh: caddy.Duration(refresh)}}
 	if err := s.Open(newContext(t), &Options{Logger: zap.NewNop(), Metrics: &metrics.Options{}}); err != nil {
 		t.Fatal(err)
 	}
