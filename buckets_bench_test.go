@@ -80,7 +80,7 @@ func (ts *tenants) ask(b *testing.B, tenant int) {
 func handlerOf(b *testing.B, dir string) *Handler {
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
 	b.Cleanup(cancel)
-	source := &rulesource.Directory{Path: dir, BucketOptions: rulesource.BucketOptions{Refresh: caddy.Duration(time.Hour)}}
+	source := &rulesource.Directory{Path: dir, RefreshOptions: rulesource.RefreshOptions{Refresh: caddy.Duration(time.Hour)}}
 	opts := &rulesource.Options{Logger: zap.NewNop(), Metrics: &metrics.Options{DeniedOrigins: metrics.DefaultDeniedOrigins}}
 	if err := source.Open(ctx, opts); err != nil {
 		b.Fatal(err)

@@ -111,51 +111,6 @@ func hasTwoLabels(domain string) bool {
 	return len(labels) >= 2 && !slices.Contains(labels, "")
 }
 
-// isDeclaration reports whether what stands between "<?xml " and "?>" declares XML 1.0 in
-// UTF-8 (XML 1.0, section 2.8). Package encoding/xml looks for version and encoding too,
-// but only where no space is around "=".
-func isDeclaration(content string) bool {
-	allowed := map[string][]string{"version": {"1.0"}, "encoding": {"utf-8"}, "standalone": {"yes", "no"}}
-	first := true
-	for rest := strings.Trim(content, xmlSpace); rest != ""; rest = strings.TrimLeft(rest, xmlSpace) {
-		name, value, _ := strings.Cut(rest, "=")
-		name, value = strings.TrimRight(name, xmlSpace), strings.TrimLeft(value, xmlSpace)
-		if value == "" || value[0] != '"' && value[0] != '\'' || first != (name == "version") {
-			return false
-		}
-		var closed bool
-		value, rest, closed = strings.Cut(value[1:], value[:1])
-		if !closed || !slices.Contains(allowed[name], strings.ToLower(value)) {
-			return false
-		}
-		delete(allowed, name)
-		first = false
-	}
-	return !first
-}
-
-// IsToken reports whether s is a token of RFC 9110, section 5.6.2: what a header's
-// name may be.
-func IsToken(s string) bool {
-	for i := range len(s) {
-		if lowerTokenByte[s[i]] == 0 {
-			return false
-		}
-	}
-	return s != ""
-}
-
-// lowerTokenByte has each byte of a token in lower case, and 0 for all others.
-var lowerTokenByte = func() (table [256]byte) {
-	for _, c := range []byte("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz") {
-		table[c] = c
-		if 'a' <= c && c <= 'z' {
-			table[c-'a'+'A'] = c
-		}
-	}
-	return table
-}()
-
 // quoteShort quotes a value for a message, cut to what a person reads.
 func quoteShort(s string) string {
 	const longest = 80

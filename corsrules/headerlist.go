@@ -162,3 +162,25 @@ func (l headerList) text(lines []string) string {
 	}
 	return string(l)
 }
+
+// IsToken reports whether s is a token of RFC 9110, section 5.6.2: what a header's
+// name may be.
+func IsToken(s string) bool {
+	for i := range len(s) {
+		if lowerTokenByte[s[i]] == 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// lowerTokenByte has each byte of a token in lower case, and 0 for all others.
+var lowerTokenByte = func() (table [256]byte) {
+	for _, c := range []byte("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz") {
+		table[c] = c
+		if 'a' <= c && c <= 'z' {
+			table[c-'a'+'A'] = c
+		}
+	}
+	return table
+}()
