@@ -7,7 +7,7 @@ import (
 	"github.com/caddy-oss-cors/caddy-oss-cors/ossanswer"
 )
 
-// answerPreflight answers as OSS does (OSS behaviour, section 3).
+// answerPreflight answers as OSS does (docs/oss-behaviour.md, section 3).
 func (a *answer) answerPreflight(w http.ResponseWriter) error {
 	answer := ossanswer.New(w, a.request, a.start)
 	removeAccessControl(w.Header())

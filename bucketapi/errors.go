@@ -8,7 +8,7 @@ import (
 	"github.com/caddy-oss-cors/caddy-oss-cors/ossanswer"
 )
 
-// The ECs that errors of several causes have.
+// ECs of errors whose Code has several causes: the EC tells these apart.
 const (
 	ecInvalidV1         = "0002-00000062"
 	ecInvalidCredential = "0002-00000213"

@@ -174,7 +174,7 @@ func (rs *Ruleset) listersOf(origin string) []uint32 {
 }
 
 // walk asks the rules in their order; the first that matches decides
-// (oss-behaviour.md, section 2).
+// (docs/oss-behaviour.md, section 2).
 func (rs *Ruleset) walk(q *query, headers headerList, tr *trace) (d Decision) {
 	method := methodBit(q.method)
 	d = denied(OriginMismatch, q.origin)

@@ -8,7 +8,8 @@ import (
 )
 
 // A case with picked set pins what nobody outside Alibaba knows: our decision, which
-// a capture from a real bucket may overturn. Its name says so where it fails.
+// a capture from a real bucket may overturn (docs/oss-behaviour.md says why). Its name
+// says so where it fails.
 func caseName(desc string, picked bool) string {
 	if picked {
 		return desc + " [picked]"
@@ -77,7 +78,7 @@ func summary(d Decision) naiveDecision {
 	return c
 }
 
-// originCases are section 2's first condition. Preflights and actual requests share it.
+// originCases are how origins match. Preflights and actual requests share it.
 var originCases = []struct {
 	desc    string
 	picked  bool
@@ -162,7 +163,7 @@ func TestOrigin(t *testing.T) {
 	}
 }
 
-// methodCases are section 2's second condition: exact, case-sensitive.
+// methodCases are how methods match: exact, case-sensitive.
 var methodCases = []struct {
 	desc    string
 	allowed string
@@ -214,8 +215,8 @@ func manyNames(n int) string {
 	return strings.Join(names, ",")
 }
 
-// preflightCases are whole decisions: section 2's third condition, its lists and
-// bounds, the order of rules, and section 3's order of checks.
+// preflightCases are whole decisions: how header lists match, their
+// bounds, the order of rules, and the order of checks.
 var preflightCases = func() []preflightCase {
 	var (
 		one     = configuration(ruleSpec{origins: "https://a", methods: "GET PUT", headers: "content-type x-oss-*"})
@@ -232,7 +233,7 @@ var preflightCases = func() []preflightCase {
 		acrh = "access-control-request-headers"
 	)
 	return []preflightCase{
-		// Headers (section 2, 3.).
+		// Headers.
 		{desc: "no header asked for", cfg: bare, origin: a, method: get, want: allowed(1, "https://a", "")},
 		{desc: "no header asked for, though the rule lists some", cfg: one, origin: a, method: get, want: allowed(1, "https://a", "")},
 		{desc: "a header asked for, and the rule lists none", cfg: bare, origin: a, method: get, headers: lines("content-type"), want: refused(HeaderMismatch, "content-type", 1)},
@@ -333,7 +334,7 @@ var preflightCases = func() []preflightCase {
 		{desc: "space around the origin", picked: true, cfg: one, origin: lines(" https://a\t"), method: get, want: allowed(1, "https://a", "")},
 		{desc: "space around the method", picked: true, cfg: one, origin: a, method: lines("\tGET "), want: allowed(1, "https://a", "")},
 
-		// The order of checks (section 3).
+		// The order of checks (docs/oss-behaviour.md, section 3).
 		{desc: "no origin", cfg: open, method: get, want: refused(MissingOrigin, "", 0)},
 		{desc: "an empty origin", picked: true, cfg: open, origin: lines(""), method: get, want: refused(MissingOrigin, "", 0)},
 		{desc: "two empty origins", picked: true, cfg: open, origin: lines("", ""), method: get, want: refused(MissingOrigin, "", 0)},
@@ -350,7 +351,7 @@ var preflightCases = func() []preflightCase {
 		{desc: "not enabled comes before a broken method", picked: true, cfg: nil, origin: a, method: lines("GET,PUT"), want: refused(NoRules, "", 0)},
 		{desc: "not enabled comes before broken headers", picked: true, cfg: nil, origin: a, method: get, headers: lines("("), want: refused(NoRules, "", 0)},
 
-		// The first rule for which all three hold wins (section 2).
+		// The first rule for which origin, method and headers hold wins (docs/oss-behaviour.md, section 2).
 		{desc: "two rules match: the first wins", cfg: configuration(
 			ruleSpec{origins: "https://a", methods: "GET"},
 			ruleSpec{origins: "*", methods: "GET"},
@@ -441,7 +442,7 @@ func TestPreflight(t *testing.T) {
 	}
 }
 
-// actualCases are section 4's decisions.
+// actualCases are the decisions on actual requests (docs/oss-behaviour.md, section 4).
 var actualCases = func() []actualCase {
 	var (
 		one  = configuration(ruleSpec{origins: "https://a", methods: "GET PUT", headers: "content-type"})

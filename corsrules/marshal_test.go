@@ -4,7 +4,8 @@ import (
 	"testing"
 )
 
-// TestMarshal pins the document that GetBucketCors answers (OSS behaviour, section 5).
+// TestMarshal pins the document that GetBucketCors answers (docs/oss-behaviour.md,
+// section 5).
 func TestMarshal(t *testing.T) {
 	cases := []struct {
 		desc   string

@@ -1,6 +1,6 @@
 package corsrules
 
-// A second opinion: OSS behaviour, sections 2 to 4, read again and written down
+// A second opinion: docs/oss-behaviour.md, sections 2 to 4, read again and written down
 // as plainly as it goes. It is slow, and shares no code with the engine. Tests and
 // fuzz targets hold the two together.
 

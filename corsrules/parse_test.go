@@ -40,7 +40,7 @@ type acceptedCase struct {
 	want   *Configuration
 }
 
-// acceptedCases are section 1's document.
+// acceptedCases are documents that are taken (docs/oss-behaviour.md, section 1).
 var acceptedCases = func() []acceptedCase {
 	plain := configuration(ruleSpec{origins: "https://a", methods: "GET"})
 	rule := func(r CORSRule) *Configuration {
@@ -225,7 +225,7 @@ type faultCase struct {
 	want   []wantFault
 }
 
-// faultCases are section 1's table of faults, row by row.
+// faultCases are the table of faults, row by row (docs/oss-behaviour.md, section 1).
 var faultCases = func() []faultCase {
 	one := func(f wantFault) []wantFault { return []wantFault{f} }
 	origin := func(text string) string {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestRuleValues pins section 3's values that a rule has ready: all its methods in its
+// TestRuleValues pins the headers that a rule has ready: all its methods in its
 // order, its exposed headers, and a Max-Age only where it says one.
 func TestRuleValues(t *testing.T) {
 	cases := []struct {
