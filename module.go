@@ -32,7 +32,15 @@ func init() {
 // removed. A request that no rule matches is served without Access-Control headers, and
 // never refused: CORS is no access control.
 //
-// What is decided is counted, in the metrics that begin with caddy_oss_cors_.
+// What is decided is counted, in the metrics that begin with caddy_oss_cors_. It shows in
+// the access log, as the object oss_cors, and in placeholders:
+//
+// Placeholder | Description
+// ------------|-------------
+// `{http.oss_cors.outcome}` | `allowed`, `denied`, or `none` where CORS has no say
+// `{http.oss_cors.rule}` | The rule that matched or, on a denial, the nearest; empty if there is none
+// `{http.oss_cors.reason}` | Why the request was denied, such as `origin` or `header`; empty if it was not
+// `{http.oss_cors.bucket}` | The bucket, if `bucket` is set and the request names one
 type Handler struct {
 	// RulesRaw is where the rules come from: a module in the namespace
 	// http.oss_cors.rules, such as file or inline. Required.
@@ -54,7 +62,8 @@ type Handler struct {
 	// AllowCredentials adds "Access-Control-Allow-Credentials: true" wherever an
 	// origin is allowed by name. OSS never does. Rules with origins that are too
 	// wide for it (null, those without a scheme, and any * but a whole leading host
-	// label or the port) are then refused. Default: false.
+	// label or the port) are then refused. For the sources file and inline only.
+	// Default: false.
 	AllowCredentials bool `json:"allow_credentials,omitempty"`
 
 	// Name is the ruleset label of metrics and logs. Default: the rules file's path
