@@ -1,9 +1,6 @@
 package corsrules
 
-import (
-	"iter"
-	"strings"
-)
+import "strings"
 
 const (
 	// MaxOriginBytes is the longest Origin that is looked at. A host name has at
@@ -77,13 +74,8 @@ func appendHeaderList(dst headerList, lines []string) (list headerList, ok bool)
 	count := 0
 	for _, line := range lines {
 		for line != "" {
-			name := line
-			if comma := strings.IndexByte(line, ','); comma >= 0 {
-				name, line = line[:comma], line[comma+1:]
-			} else {
-				line = ""
-			}
-			if name = trim(name); name == "" {
+			var name string
+			if name, line = cutElement(line); name == "" {
 				continue
 			}
 			if count++; count > MaxRequestHeaders {
@@ -104,28 +96,24 @@ func appendHeaderList(dst headerList, lines []string) (list headerList, ok bool)
 	return dst, true
 }
 
-// names yields the elements of a comma-separated list in one or more header lines;
-// empty ones are left out (RFC 9110, section 5.6.1).
-func names(lines []string) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for _, line := range lines {
-			for more := true; more; {
-				var name string
-				name, line, more = strings.Cut(line, ",")
-				if name = trim(name); name != "" && !yield(name) {
-					return
-				}
-			}
-		}
+// cutElement returns the first element of a comma-separated list and what follows it. An
+// empty one is no name (RFC 9110, section 5.6.1).
+func cutElement(list string) (element, rest string) {
+	if comma := strings.IndexByte(list, ','); comma >= 0 {
+		return trim(list[:comma]), list[comma+1:]
 	}
+	return trim(list), ""
 }
 
 // in returns name, an element of the list, as a string: a piece of the request's own
 // lines where they are in lower case, which spares an allocation.
 func (name headerList) in(lines []string) string {
-	for original := range names(lines) {
-		if name.isFolded(original) {
-			return lower(original)
+	for _, line := range lines {
+		for line != "" {
+			var original string
+			if original, line = cutElement(line); name.isFolded(original) {
+				return lower(original)
+			}
 		}
 	}
 	return string(name)
