@@ -184,9 +184,7 @@ func TestVanishingPreflights(t *testing.T) {
 		conn.send(goodPreflight)
 		conn.Close()
 	}
-	for deadline := time.Now().Add(patience); tb.counts(t)[hitsApp] < counts[hitsApp]+n && time.Now().Before(deadline); {
-		time.Sleep(20 * time.Millisecond)
-	}
+	waitUntil(t, "all are counted", func() bool { return tb.counts(t)[hitsApp] >= counts[hitsApp]+n })
 	tb.expectCounts(t, counts, slices.Repeat([]string{hitsApp}, n)...)
 	tb.expectNoLeak(t, before)
 }

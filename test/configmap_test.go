@@ -175,13 +175,3 @@ func TestConfigMapKeyRemoved(t *testing.T) {
 	eventuallyVersion(t, ports[1], "b-bucket", 2, 0)
 	eventuallyVersion(t, ports[0], "any", 1, 0)
 }
-
-// waitUntil waits for what must come, but nobody can say when.
-func waitUntil(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !holds(); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within %s: %s", patience, what)
-		}
-	}
-}

@@ -86,12 +86,6 @@ func askVersion(client *http.Client, port, bucket string) (status, version int, 
 	return a.StatusCode, versionIn(a.Header.Get("Access-Control-Expose-Headers")), err
 }
 
-// kill ends this Caddy as the kernel does when it has no memory left.
-func (c *caddy) kill() {
-	_ = c.cmd.Process.Kill()
-	<-c.exited
-}
-
 // TestFaultsKilled kills the proxy in the middle of writes. What it has acknowledged is
 // there when it is back, or something newer, and whole.
 func TestFaultsKilled(t *testing.T) {

@@ -1,7 +1,6 @@
 package test
 
 import (
-	"crypto/tls"
 	_ "embed"
 	"fmt"
 	"io"
@@ -13,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/gobwas/ws"
 )
@@ -81,24 +79,8 @@ func startMatrixWorld(t *testing.T, cases []matrixCase, fault string) *matrixWor
 	}
 	w.write(t, "Caddyfile", withFault(t, w.ports.Replace(w.read(t, "Caddyfile")), fault))
 	w.caddy = startCaddy(t, w.dir, "Caddyfile", nil, ports)
-	waitForCertificate(t, "127.0.0.1:"+ports[1])
+	waitForCertificate(t, "127.0.0.1:"+ports[1], "cdn.example.localhost")
 	return w
-}
-
-// waitForCertificate waits until Caddy has made itself a certificate.
-func waitForCertificate(t *testing.T, addr string) {
-	t.Helper()
-	config := &tls.Config{ServerName: "cdn.example.localhost", InsecureSkipVerify: true}
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		conn, err := tls.Dial("tcp4", addr, config)
-		if err == nil {
-			conn.Close()
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal(err)
-		}
-	}
 }
 
 // withFault replaces the line of a Caddyfile that is there for it.

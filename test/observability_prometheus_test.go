@@ -44,26 +44,15 @@ func startObservability(t *testing.T) *observability {
 	edit(t, config, "caddy:9180", "127.0.0.1:"+ports[1], "15s", "1s")
 	startServer(t, ports[4], prometheus, "--config.file="+config, "--storage.tsdb.path="+t.TempDir(),
 		"--web.listen-address=127.0.0.1:"+ports[4], "--log.level=warn")
-	o.waitUntilReady(t)
-	return o
-}
-
-// waitUntilReady waits until Prometheus, which listens before it does, answers queries.
-func (o *observability) waitUntilReady(t *testing.T) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+	waitUntil(t, "Prometheus, which listens before that, answers queries", func() bool {
 		response, err := http.Get(o.prometheus + "/-/ready")
 		if err != nil {
 			t.Fatal(err)
 		}
 		response.Body.Close()
-		if response.StatusCode == http.StatusOK {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("Prometheus is not ready: %s", response.Status)
-		}
-	}
+		return response.StatusCode == http.StatusOK
+	})
+	return o
 }
 
 // installed returns the path of one of Debian's package prometheus's programs.
@@ -162,11 +151,7 @@ func (o *observability) api(t *testing.T, uri string, data any) {
 // waitFor waits until an expression returns data.
 func (o *observability) waitFor(t *testing.T, expr string) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); len(o.query(t, expr)) == 0; time.Sleep(100 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("Prometheus has no data for %s", expr)
-		}
-	}
+	waitUntil(t, "Prometheus has data for "+expr, func() bool { return len(o.query(t, expr)) > 0 })
 }
 
 // scrape waits until Prometheus has scraped Caddy, and done with it, n times more.

@@ -2,6 +2,7 @@ package test
 
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -216,6 +217,30 @@ func (tb *testbed) expectCounts(t *testing.T, before map[string]int, want ...str
 // patience is how long an answer may take before it counts as never: much longer than any
 // takes, even on a machine under load.
 const patience = 15 * time.Second
+
+// waitUntil waits for what must come, but nobody can say when.
+func waitUntil(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !holds(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %s: %s", patience, what)
+		}
+	}
+}
+
+// waitForCertificate waits until a new Caddy has made its own authority, and a certificate
+// for a name (empty: the address's own).
+func waitForCertificate(t *testing.T, addr, name string) {
+	t.Helper()
+	waitUntil(t, "there is a certificate at "+addr, func() bool {
+		conn, err := tls.Dial("tcp4", addr, &tls.Config{ServerName: name, InsecureSkipVerify: true})
+		if err != nil {
+			return false
+		}
+		conn.Close()
+		return true
+	})
+}
 
 // rawConn is a connection that sends what no HTTP client would.
 type rawConn struct {
