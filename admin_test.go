@@ -248,7 +248,7 @@ func TestAdminMethods(t *testing.T) {
 
 // As Caddy serves it: the module is found, and its errors are JSON.
 func TestAdminThroughCaddy(t *testing.T) {
-	address := "localhost:" + freePort(t)
+	address := freePorts(t, 1)[0]
 	cfg := `{"admin": {"listen": "` + address + `", "config": {"persist": false}}}`
 	if err := caddy.Load([]byte(cfg), true); err != nil {
 		t.Fatal(err)
@@ -295,32 +295,5 @@ func TestHandlerRegistry(t *testing.T) {
 	l.remove(a)
 	if all := l.all(); !slices.Equal(all, []*Handler{b}) {
 		t.Errorf("%v", all)
-	}
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	server := httptest.NewServer(nil)
-	defer server.Close()
-	return server.URL[strings.LastIndex(server.URL, ":")+1:]
-}
-
-// write replaces a file at once, so that no reader sees half of it.
-func write(t testing.TB, file, content string) {
-	t.Helper()
-	if err := os.WriteFile(file+".new", []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(file+".new", file); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func eventually(t *testing.T, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within 5s: %+v", rulesets(t))
-		}
 	}
 }

@@ -5,23 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
-	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
 	"github.com/caddy-oss-cors/caddy-oss-cors/metrics"
@@ -239,114 +234,6 @@ func (r reply) expect(t testing.TB, status int, want ...string) {
 	}
 }
 
-var seriesLine = regexp.MustCompile(`(?m)^caddy_oss_cors_(\S+) (\S+)$`)
-
-// series are all values of this module's metrics, by name and labels without the common
-// prefix: rules{ruleset="cors.xml"}.
-type series map[string]float64
-
-func (p *proxy) series(t testing.TB) series {
-	t.Helper()
-	response, err := http.Get(p.metricsURL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil || response.StatusCode != http.StatusOK {
-		t.Fatalf("metrics: %s %v\n%s", response.Status, err, text)
-	}
-	all := series{}
-	for _, match := range seriesLine.FindAllStringSubmatch(string(text), -1) {
-		value, err := strconv.ParseFloat(match[2], 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all[match[1]] = value
-	}
-	return all
-}
-
-// counters returns the series of counters that are not 0.
-func (s series) counters() series {
-	counters := series{}
-	for name, value := range s {
-		if strings.Contains(name, "_total{") && value != 0 {
-			counters[name] = value
-		}
-	}
-	return counters
-}
-
-// expectCounters fails the test unless exactly these counters are not 0.
-func expectCounters(t *testing.T, p *proxy, want series) {
-	t.Helper()
-	if got := p.series(t).counters(); !maps.Equal(got, want) {
-		t.Errorf("counters:\n got %v\nwant %v", got, want)
-	}
-}
-
-func hits(ruleset, rule, kind string) string {
-	return fmt.Sprintf("rule_hits_total{kind=%q,rule=%q,ruleset=%q}", kind, rule, ruleset)
-}
-
-func denials(ruleset, kind, reason string) string {
-	return fmt.Sprintf("denied_total{kind=%q,reason=%q,ruleset=%q}", kind, reason, ruleset)
-}
-
-func of(metric, ruleset string) string {
-	return fmt.Sprintf("%s{ruleset=%q}", metric, ruleset)
-}
-
-// stub is a handler that runs a function of a test's, where an origin server must
-// misbehave in ways that a proxied one cannot, or a module must fail to start.
-type stub struct {
-	Name string `json:"name"`
-}
-
-var (
-	stubs     = map[string]caddyhttp.HandlerFunc{}
-	errNoStub = errors.New("there is no such stub")
-)
-
-func init() {
-	caddy.RegisterModule(stub{})
-	httpcaddyfile.RegisterHandlerDirective("stub", func(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
-		var s stub
-		h.Next() // consume directive name
-		if !h.AllArgs(&s.Name) {
-			return nil, h.ArgErr()
-		}
-		return s, nil
-	})
-	httpcaddyfile.RegisterDirectiveOrder("stub", httpcaddyfile.Before, "respond")
-}
-
-func (stub) CaddyModule() caddy.ModuleInfo {
-	return caddy.ModuleInfo{ID: "http.handlers.stub", New: func() caddy.Module { return new(stub) }}
-}
-
-func (s stub) Provision(caddy.Context) error {
-	if stubs[s.Name] == nil {
-		return errNoStub
-	}
-	return nil
-}
-
-func (s stub) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
-	return stubs[s.Name](w, r)
-}
-
-// withStub registers a stub for the time of a test.
-func withStub(t testing.TB, name string, serve caddyhttp.HandlerFunc) {
-	t.Helper()
-	stubs[name] = serve
-	t.Cleanup(func() {
-		_ = caddy.Stop() // before the stub is gone that a request may be in
-		delete(stubs, name)
-	})
-}
-
 // upstream starts an origin server and returns its address.
 func upstream(t testing.TB, serve http.HandlerFunc) string {
 	t.Helper()
@@ -421,14 +308,30 @@ func readLog(t testing.TB, name, text string) (lines []string) {
 // logTo is the global option that writes everything to a file.
 func logTo(name string) string { return "log {\noutput file " + name + "\nformat json\n}" }
 
+// write replaces a file at once, so that no reader sees half of it.
+func write(t testing.TB, file, content string) {
+	t.Helper()
+	if err := os.WriteFile(file+".new", []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(file+".new", file); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// eventually waits for what must come, but nobody can say when.
+func eventually(t *testing.T, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %s: %+v", patience, rulesets(t))
+		}
+	}
+}
+
 func mkdir(t testing.TB, path ...string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Join(path...), 0o777); err != nil {
 		t.Fatal(err)
 	}
 }
-
-var (
-	_ caddy.Provisioner           = stub{}
-	_ caddyhttp.MiddlewareHandler = stub{}
-)
