@@ -91,9 +91,9 @@ type ruleMiddleware struct {
 }
 
 func (m *ruleMiddleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	origin, method := r.Header["Origin"], r.Header["Access-Control-Request-Method"]
-	if r.Method == http.MethodOptions && (len(origin) > 0 || len(method) > 0) {
-		d := m.rules.Preflight(origin, method, r.Header["Access-Control-Request-Headers"])
+	origin := r.Header["Origin"]
+	if r.Method == http.MethodOptions {
+		d := m.rules.Preflight(origin, r.Header["Access-Control-Request-Method"], r.Header["Access-Control-Request-Headers"])
 		m.set(w.Header(), &d)
 		if d.Outcome != corsrules.Allowed {
 			w.WriteHeader(http.StatusForbidden)
