@@ -77,6 +77,8 @@ func TestBadConfiguration(t *testing.T) {
 		{"refresh without a unit", "oss_cors {\nrules file good.xml {\nrefresh 5\n}\n}", []string{"line 2", "refresh 5", "such as 5s"}},
 		{"max_rules 0", "oss_cors {\nrules file good.xml {\nmax_rules 0\n}\n}", []string{"line 2", "max_rules 0", "from 1"}},
 		{"max_rules that is no number", "oss_cors {\nrules file good.xml {\nmax_rules many\n}\n}", []string{"line 2", "max_rules many", "from 1"}},
+		{"max_rules beyond all documents", "oss_cors {\nrules file good.xml {\nmax_rules 201\n}\n}", []string{"line 2", "max_rules 201", "from 1 to 200"}},
+		{"max_rules of inline rules beyond all documents", "oss_cors {\nrules inline x {\nmax_rules 201\n}\n}", []string{"line 2", "max_rules 201", "from 1 to 200"}},
 		{"refresh of inline rules", "oss_cors {\nrules inline x {\nrefresh 5s\n}\n}", []string{"line 2", "unrecognized subdirective 'refresh'", "max_rules"}},
 		{"a bucket without a kind", "oss_cors {\nrules directory .\nbucket\n}", []string{"line 2", "bucket path, bucket host"}},
 		{"many buckets and no bucket", "oss_cors {\nrules directory .\n}", []string{"bucket path", "bucket host"}},
@@ -148,6 +150,9 @@ func TestBadJSON(t *testing.T) {
 		{"a misspelt field", `{"rules": {"source": "file", "path": "good.xml"}, "respons_vary": true}`, "respons_vary"},
 		{"a misspelt field of a source", `{"rules": {"source": "file", "pth": "good.xml"}}`, "pth"},
 		{"max_rules below 0", `{"rules": {"source": "file", "path": "good.xml", "max_rules": -1}}`, "max_rules is -1"},
+		{"max_rules beyond all documents", `{"rules": {"source": "file", "path": "good.xml", "max_rules": 201}}`, "max_rules is 201: a whole number from 1 to 200"},
+		{"max_rules of inline rules beyond all documents", `{"rules": {"source": "inline", "xml": "x", "max_rules": 201}}`, "max_rules is 201"},
+		{"max_rules of buckets beyond all documents", `{"rules": {"source": "storage", "max_rules": 201}, "bucket": {"path": true}}`, "max_rules is 201"},
 		{"refresh below 0", `{"rules": {"source": "file", "path": "good.xml", "refresh": -1}}`, "at least 10ms"},
 		{"a bucket of two kinds", `{"rules": {"source": "directory", "path": "."}, "bucket": {"path": true, "name": "a"}}`, "one of path, host and name"},
 	} {

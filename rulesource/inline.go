@@ -17,7 +17,7 @@ type Inline struct {
 	// XML is the CORSConfiguration document, at most 16384 bytes. Required.
 	XML string `json:"xml,omitempty"`
 
-	// MaxRules is how many rules the document may have. Default: 10, as in OSS.
+	// MaxRules is how many rules the document may have, at most 200. Default: 10, as in OSS.
 	MaxRules int `json:"max_rules,omitempty"`
 
 	document *Document

@@ -19,6 +19,10 @@ const (
 
 	// MinRefresh keeps a mistyped unit from keeping a core busy.
 	MinRefresh = 10 * time.Millisecond
+
+	// MostRules is the most that max_rules can be. A document of 16384 bytes has no
+	// room for more rules, and each has its series in the metrics of other buckets.
+	MostRules = 200
 )
 
 // RefreshOptions are what every source that reads documents again can be told.
@@ -27,7 +31,7 @@ type RefreshOptions struct {
 	// be when it is used: a change is in force within it. Default: 5s; at least 10ms.
 	Refresh caddy.Duration `json:"refresh,omitempty"`
 
-	// MaxRules is how many rules a document may have. Default: 10, as in OSS.
+	// MaxRules is how many rules a document may have, at most 200. Default: 10, as in OSS.
 	MaxRules int `json:"max_rules,omitempty"`
 }
 
@@ -88,16 +92,16 @@ func unmarshalMaxRules(d *caddyfile.Dispenser, maxRules *int) error {
 		return d.Err("max_rules takes exactly one argument: a number")
 	}
 	n, err := strconv.Atoi(arg)
-	if err != nil || n < 1 {
-		return d.Errf("max_rules %s: a whole number from 1 is needed", arg)
+	if err != nil || n < 1 || n > MostRules {
+		return d.Errf("max_rules %s: a whole number from 1 to %d is needed", arg, MostRules)
 	}
 	*maxRules = n
 	return nil
 }
 
 func checkMaxRules(maxRules int) error {
-	if maxRules < 0 {
-		return fmt.Errorf("max_rules is %d: a whole number from 1 is needed", maxRules)
+	if maxRules < 0 || maxRules > MostRules {
+		return fmt.Errorf("max_rules is %d: a whole number from 1 to %d is needed", maxRules, MostRules)
 	}
 	return nil
 }
