@@ -81,6 +81,8 @@ func TestBadConfiguration(t *testing.T) {
 		{"max_rules of inline rules beyond all documents", "oss_cors {\nrules inline x {\nmax_rules 201\n}\n}", []string{"line 2", "max_rules 201", "from 1 to 200"}},
 		{"refresh of inline rules", "oss_cors {\nrules inline x {\nrefresh 5s\n}\n}", []string{"line 2", "unrecognized subdirective 'refresh'", "max_rules"}},
 		{"a bucket without a kind", "oss_cors {\nrules directory .\nbucket\n}", []string{"line 2", "bucket path, bucket host"}},
+		{"a name of many buckets", "oss_cors {\nrules directory .\nbucket path\nname a\n}", []string{"name is for rules of one document", "the label is the bucket"}},
+		{"a name of a storage's buckets", "oss_cors {\nrules storage\nbucket path\nname a\n}", []string{"name is for rules of one document"}},
 		{"many buckets and no bucket", "oss_cors {\nrules directory .\n}", []string{"bucket path", "bucket host"}},
 
 		{"bucket_api with an argument", "oss_cors {\nrules storage\nbucket path\nbucket_api on\n}", []string{"line 3", "access_key <id> <secret> <bucket…>"}},

@@ -66,8 +66,9 @@ type Handler struct {
 	// Default: false.
 	AllowCredentials bool `json:"allow_credentials,omitempty"`
 
-	// Name is the ruleset label of metrics and logs. Default: the rules file's path
-	// as written, or "inline".
+	// Name is the ruleset label of metrics and logs, for rules of one document: with
+	// many buckets the label is the bucket. Default: the rules file's path as
+	// written, or "inline".
 	Name string `json:"name,omitempty"`
 
 	// Shadow is a file of candidate rules. They are judged beside those in force, and
@@ -140,10 +141,14 @@ func (h *Handler) check() error {
 	if h.DeniedOrigins != nil && *h.DeniedOrigins < 0 {
 		return fmt.Errorf("denied_origins is %d: a whole number is needed, 0 for none", *h.DeniedOrigins)
 	}
+	_, many := h.source.(rulesource.PerBucket)
+	if many && h.Name != "" {
+		return errors.New("name is for rules of one document: with many buckets the label is the bucket")
+	}
 	if h.Bucket != nil {
 		return h.Bucket.validate()
 	}
-	if _, many := h.source.(rulesource.PerBucket); many {
+	if many {
 		return errors.New("rules of many buckets need bucket, which says where a request names one: bucket path, bucket host <domain…> or bucket name <name>")
 	}
 	return nil
