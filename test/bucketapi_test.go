@@ -99,9 +99,7 @@ func newAPIProxy(t *testing.T, o apiOptions) *apiProxy {
 		"STORAGE=" + p.storage, "ORIGIN=" + origin.Listener.Addr().String(),
 		"PATH_PORT=" + p.path, "HOST_PORT=" + p.host, "CNAME_PORT=" + p.cname,
 	}, o.env...)
-	if err := os.WriteFile(filepath.Join(p.dir, "Caddyfile"), []byte(bucketAPICaddyfile), 0o666); err != nil {
-		t.Fatal(err)
-	}
+	writeFile(t, filepath.Join(p.dir, "Caddyfile"), bucketAPICaddyfile)
 	return p
 }
 

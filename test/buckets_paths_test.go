@@ -26,14 +26,9 @@ func TestBucketPaths(t *testing.T) {
 	root := t.TempDir() // of the storage and what is beside it
 	origin := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-From", "origin") })
 	p := newAPIProxy(t, apiOptions{storage: filepath.Join(root, "storage"), origin: origin, env: []string{"REFRESH=10ms"}})
-	if err := os.MkdirAll(filepath.Dir(p.document("")), 0o700); err != nil {
-		t.Fatal(err)
-	}
 	owners := map[string]string{apiBucket: "https://alice.example", otherBucket: "https://bob.example"}
 	for bucket, origin := range owners {
-		if err := os.WriteFile(p.document(bucket), []byte(oneOrigin(origin)), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		writeFile(t, p.document(bucket), oneOrigin(origin))
 	}
 	p.start(t)
 	before := tree(t, root)
@@ -205,9 +200,7 @@ func TestBucketPaths(t *testing.T) {
 				}
 			}
 			if c.api {
-				if err := os.WriteFile(p.document(alice), []byte(oneOrigin(owners[alice])), 0o600); err != nil {
-					t.Fatal(err)
-				}
+				writeFile(t, p.document(alice), oneOrigin(owners[alice]))
 				time.Sleep(20 * time.Millisecond) // twice refresh
 			}
 		}

@@ -92,9 +92,7 @@ func TestConfigMap(t *testing.T) {
 		rules.update(t, map[string]string{"one-file.xml": versioned(version, 0), "a-bucket.xml": versioned(version, 0), "b-bucket.xml": versioned(version, 0)})
 	}
 	update(1)
-	if err := os.WriteFile(filepath.Join(dir, "Caddyfile"), []byte(configMapCaddyfile), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	writeFile(t, filepath.Join(dir, "Caddyfile"), configMapCaddyfile)
 	ports := freePorts(t, 2)
 	startCaddy(t, dir, "Caddyfile", []string{"FILE_PORT=" + ports[0], "DIRECTORY_PORT=" + ports[1]}, ports)
 
@@ -159,9 +157,7 @@ func TestConfigMapKeyRemoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	rules.update(t, map[string]string{"one-file.xml": versioned(1, 0), "a-bucket.xml": versioned(1, 0), "b-bucket.xml": versioned(1, 0)})
-	if err := os.WriteFile(filepath.Join(dir, "Caddyfile"), []byte(configMapCaddyfile), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	writeFile(t, filepath.Join(dir, "Caddyfile"), configMapCaddyfile)
 	ports := freePorts(t, 2)
 	startCaddy(t, dir, "Caddyfile", []string{"FILE_PORT=" + ports[0], "DIRECTORY_PORT=" + ports[1]}, ports)
 	for _, bucket := range []string{"a-bucket", "b-bucket"} {

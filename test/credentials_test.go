@@ -2,7 +2,6 @@ package test
 
 import (
 	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -36,9 +35,7 @@ func refusesStart(t *testing.T, rules, why string) {
 	dir := t.TempDir()
 	caddyfile := "{\n\tadmin off\n}\n\nhttp://:0 {\n\toss_cors {\n\t\trules file cors.xml\n\t\tallow_credentials\n\t}\n}\n"
 	for name, content := range map[string]string{"Caddyfile": caddyfile, "cors.xml": rules} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o666); err != nil {
-			t.Fatal(err)
-		}
+		writeFile(t, filepath.Join(dir, name), content)
 	}
 	cmd := exec.Command(caddyBin, "validate", "--config", "Caddyfile")
 	cmd.Dir = dir

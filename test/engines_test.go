@@ -89,15 +89,11 @@ func startEngines(t *testing.T) *engines {
 		if err := putBucketCORS(e.store, bucket, document.String()); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, bucket+".xml"), []byte(document.String()), 0o666); err != nil {
-			t.Fatal(err)
-		}
+		writeFile(t, filepath.Join(dir, bucket+".xml"), document.String())
 		fmt.Fprintf(config, "\toss_cors /%s/* %[1]s.xml\n", bucket)
 	}
 	fmt.Fprintf(config, "\treverse_proxy 127.0.0.1:%s\n}\n", e.store)
-	if err := os.WriteFile(filepath.Join(dir, "Caddyfile"), []byte(config.String()), 0o666); err != nil {
-		t.Fatal(err)
-	}
+	writeFile(t, filepath.Join(dir, "Caddyfile"), config.String())
 	startCaddy(t, dir, "Caddyfile", nil, []string{e.proxy})
 	return e
 }

@@ -259,12 +259,7 @@ func TestFaultsReadOnly(t *testing.T) {
 func writeDocument(t *testing.T, p *apiProxy, bucket, content string) {
 	t.Helper()
 	path := p.document(bucket)
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path+".new", []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	writeFile(t, path+".new", content)
 	if err := os.Rename(path+".new", path); err != nil {
 		t.Fatal(err)
 	}

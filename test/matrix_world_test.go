@@ -111,9 +111,7 @@ func (w *matrixWorld) read(t *testing.T, name string) string {
 
 func (w *matrixWorld) write(t *testing.T, name, content string) {
 	t.Helper()
-	if err := os.WriteFile(filepath.Join(w.dir, name), []byte(content), 0o666); err != nil {
-		t.Fatal(err)
-	}
+	writeFile(t, filepath.Join(w.dir, name), content)
 }
 
 // pathOf is the path of all that a case asks for; the number of the redirect follows.

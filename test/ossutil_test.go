@@ -61,16 +61,11 @@ func startOSSEndpoint(t *testing.T) (endpoint string, passed *atomic.Int32) {
 	t.Cleanup(origin.Close)
 	port := freePorts(t, 1)[0]
 	dir := t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, "buckets"), 0o777); err != nil {
-		t.Fatal(err)
-	}
 	for name, content := range map[string]string{
 		"Caddyfile":                 fmt.Sprintf(ossClientCaddyfile, port, origin.Listener.Addr()),
 		"buckets/examplebucket.xml": ossClientRules,
 	} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o666); err != nil {
-			t.Fatal(err)
-		}
+		writeFile(t, filepath.Join(dir, name), content)
 	}
 	startCaddy(t, dir, "Caddyfile", nil, []string{port})
 	return "http://127.0.0.1:" + port, passed

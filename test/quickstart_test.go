@@ -8,9 +8,7 @@ import (
 	"image/color"
 	"image/draw"
 	"image/png"
-	"io"
 	"maps"
-	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -226,23 +224,7 @@ func edit(t *testing.T, file string, oldnew ...string) {
 			t.Fatalf("%s has no %q to edit", file, oldnew[i])
 		}
 	}
-	if err := os.WriteFile(file, []byte(strings.NewReplacer(oldnew...).Replace(string(content))), 0o666); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func get(t *testing.T, url string) string {
-	t.Helper()
-	response, err := http.Get(strings.Replace(url, "localhost", "127.0.0.1", 1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(body)
+	writeFile(t, file, strings.NewReplacer(oldnew...).Replace(string(content)))
 }
 
 // writeScreenshot writes the whole page, in light colours, as a PNG of few bytes.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -47,9 +46,7 @@ func TestStoreHeaders(t *testing.T) {
 		"Caddyfile": fmt.Sprintf(storeHeadersCaddyfile, ports[0], ports[1]),
 		"cors.xml":  storeHeadersRules,
 	} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o666); err != nil {
-			t.Fatal(err)
-		}
+		writeFile(t, filepath.Join(dir, name), content)
 	}
 	startCaddy(t, dir, "Caddyfile", nil, ports[:1])
 

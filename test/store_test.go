@@ -54,9 +54,7 @@ func newStore(t *testing.T, buckets []string) *store {
 // put puts an object into the store's folder.
 func (s *store) put(t *testing.T, object, content string) {
 	t.Helper()
-	if err := os.WriteFile(filepath.Join(s.root, object), []byte(content), 0o666); err != nil {
-		t.Fatal(err)
-	}
+	writeFile(t, filepath.Join(s.root, object), content)
 }
 
 // files returns every file in the store's folder, the parts of unfinished uploads
