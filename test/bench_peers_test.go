@@ -251,7 +251,7 @@ func TestBenchPeers(t *testing.T) {
 	if err := flag.Set("test.benchtime", max(each, time.Millisecond).String()); err != nil {
 		t.Fatal(err)
 	}
-	about := machine(t, "github.com/jub0bs/cors v1.0.1, github.com/rs/cors v1.11.1")
+	about := machine(t, goList(t, ".", "github.com/jub0bs/cors"), goList(t, ".", "github.com/rs/cors"))
 	cases := peerCases()
 	results := make([][]peerResult, len(cases))
 	for i := range results {

@@ -39,7 +39,7 @@ func names(n, size int) string {
 }
 
 // The bounds are those of corsrules: MaxRequestHeaderBytes (8 KiB), MaxRequestHeaders
-// (128) and MaxOriginBytes (512). [picked] in OSS's behaviour, section 2.
+// (128) and MaxOriginBytes (512). [picked] (docs/oss-behaviour.md, section 2).
 var hostileHeaderLists = []hostile{
 	{desc: "64 KB of names",
 		request: preflight(fromApp, forGet, asksFor+names(64, kilobyte)), status: 403, counts: []string{malform}},
