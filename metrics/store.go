@@ -42,9 +42,10 @@ type Store struct {
 
 	denials, changes sketch // of the rules, and what a shadow would change
 
-	mu     sync.Mutex // guards what follows, never taken to count
-	counts map[string]*counts
-	opened int // of counts, those that are open
+	mu      sync.Mutex // guards what follows, never taken to count
+	counts  map[string]*counts
+	opened  int // of counts, those that are open
+	buckets int // of these, those of buckets
 }
 
 // DefaultDeniedOrigins is how many denied origins are shown by name.
@@ -76,6 +77,7 @@ type counts struct {
 	changes              [kinds][2]atomic.Uint64 // by what the live rules said: denied, allowed
 	rules                map[string]*Rule
 	open                 []*Ruleset // in the order in which they were opened
+	buckets              int        // of open, those of buckets
 }
 
 // Rule counts the hits of one rule.
@@ -106,20 +108,9 @@ type Ruleset struct {
 // Open returns a hold on the counts of the rule set that has this name. Holds of the
 // same name count together. The caller closes it.
 func (s *Store) Open(name string, opts Options) *Ruleset {
-	name = strings.ToValidUTF8(name, "\uFFFD") // all that a label may be
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := s.counts[name]
-	if c == nil {
-		c = s.newCounts()
-		s.counts[name] = c
-	}
-	if len(c.open) == 0 {
-		s.opened++
-	}
-	rs := &Ruleset{store: s, name: name, opts: opts, counts: c}
-	c.open = append(c.open, rs)
-	return rs
+	return s.open(validLabel(name), opts)
 }
 
 const (
@@ -134,17 +125,39 @@ const (
 // OpenBucket is Open for one of many buckets; nil if MaxBuckets have counts of their own
 // already, and this is none of them.
 func (s *Store) OpenBucket(name string, opts Options) *Ruleset {
+	name = validLabel(name)
 	s.mu.Lock()
-	c := s.counts[name]
-	isOpen, full := c != nil && len(c.open) > 0, s.opened > MaxBuckets
-	s.mu.Unlock()
-	if full && !isOpen {
+	defer s.mu.Unlock()
+	isNew := s.counts[name] == nil || s.counts[name].buckets == 0
+	if isNew && s.buckets >= MaxBuckets {
 		return nil
 	}
-	rs := s.Open(name, opts)
+	if isNew {
+		s.buckets++
+	}
+	rs := s.open(name, opts)
 	rs.bucket = true
+	rs.counts.buckets++
 	return rs
 }
+
+// open is Open, for a caller that holds the lock.
+func (s *Store) open(name string, opts Options) *Ruleset {
+	c := s.counts[name]
+	if c == nil {
+		c = s.newCounts()
+		s.counts[name] = c
+	}
+	if len(c.open) == 0 {
+		s.opened++
+	}
+	rs := &Ruleset{store: s, name: name, opts: opts, counts: c}
+	c.open = append(c.open, rs)
+	return rs
+}
+
+// validLabel returns a name as a label may be: of valid UTF-8.
+func validLabel(name string) string { return strings.ToValidUTF8(name, "\uFFFD") }
 
 func (s *Store) newCounts() *counts {
 	c := &counts{rules: map[string]*Rule{}}
@@ -207,6 +220,11 @@ func (rs *Ruleset) Close() {
 	rs.retire()
 	rs.rules, rs.closed = nil, true
 	rs.open = slices.DeleteFunc(rs.open, func(other *Ruleset) bool { return other == rs })
+	if rs.bucket {
+		if rs.buckets--; rs.buckets == 0 {
+			s.buckets--
+		}
+	}
 	if len(rs.open) > 0 {
 		return
 	}
