@@ -109,14 +109,14 @@ func maxRules(cmd *cobra.Command) (int, error) {
 	return n, nil
 }
 
-// readRules reads a rules document, and no more of it than shows that it is too long.
+// readRules reads a rules document from a file, or from what else can be opened.
 func readRules(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, corsrules.MaxDocumentBytes+1))
+	return corsrules.ReadDocument(f, 0)
 }
 
 func explainCommand() *cobra.Command {

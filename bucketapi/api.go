@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
 	"slices"
@@ -168,10 +167,10 @@ func (a *API) parse(doc []byte, bucket string) (*corsrules.Configuration, error)
 	return cfg, err
 }
 
-// readBody returns r's body, checked against its Content-MD5 if it has one. Of a body that
-// is too long, it returns no more than shows that.
+// readBody returns r's body, checked against its Content-MD5 if it has one and is not too
+// long.
 func readBody(r *http.Request) ([]byte, error) {
-	body, err := io.ReadAll(io.LimitReader(r.Body, corsrules.MaxDocumentBytes+1))
+	body, err := corsrules.ReadDocument(r.Body, r.ContentLength)
 	if err != nil {
 		return nil, fmt.Errorf("%w %w", errIncompleteBody, err)
 	}

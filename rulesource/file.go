@@ -1,10 +1,8 @@
 package rulesource
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -94,7 +92,7 @@ func (s *File) keepCurrent(ctx context.Context, path string, refresh time.Durati
 	}
 }
 
-// readDocument reads a file, and no more of it than shows that it is too long.
+// readDocument reads a document from a regular file.
 func readDocument(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -111,10 +109,7 @@ func readDocument(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	var content bytes.Buffer
-	content.Grow(int(min(info.Size(), corsrules.MaxDocumentBytes)) + bytes.MinRead) // which spares ReadFrom growing it
-	_, err = content.ReadFrom(io.LimitReader(f, corsrules.MaxDocumentBytes+1))
-	return content.Bytes(), err
+	return corsrules.ReadDocument(f, info.Size())
 }
 
 // Rules implements Source.
