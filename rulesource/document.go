@@ -12,8 +12,9 @@ import (
 )
 
 // Document is one rules document: it parses, checks and publishes what Load gives it,
-// and keeps the last good rules in force while that is bad. Load, Failed and Close are
-// for one goroutine at a time; the other methods may be called from any.
+// and keeps the last good rules in force while that is bad. Load and Failed are for one
+// goroutine at a time, and so is Close until there are rules; then it may run beside them,
+// as a file's does, and the other methods may be called from any goroutine at any time.
 type Document struct {
 	name    string
 	file    string

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -88,5 +89,28 @@ func TestDocument_badFromTheStart(t *testing.T) {
 		if delete(got, "load_success_timestamp_seconds"); !maps.Equal(got, c.gauges) {
 			t.Errorf("%s: the metrics show %v, want %v", c.desc, got, c.gauges)
 		}
+	}
+}
+
+// A file's source is closed while the last look at the file may be under way.
+func TestDocument_closeBesideLoad(t *testing.T) {
+	d := NewDocument("closed", "closed.xml", 0, &Options{Logger: zap.NewNop(), Metrics: new(metrics.Options)})
+	load := func(n int) {
+		if err := d.Load(fmt.Appendf(nil, document, fmt.Sprintf("https://v%d.example.com", n))); err != nil {
+			t.Error(err)
+		}
+	}
+	load(0)
+	var loading sync.WaitGroup
+	loading.Go(func() {
+		for n := range 100 {
+			load(n)
+			d.Failed(fmt.Errorf("fault %d", n))
+		}
+	})
+	d.Close()
+	loading.Wait()
+	if shown := gauges(t, "closed"); len(shown) > 0 {
+		t.Errorf("after it was closed, metrics show %v", shown)
 	}
 }
