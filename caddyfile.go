@@ -146,7 +146,7 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 
 func (h *Handler) unmarshalRules(d *caddyfile.Dispenser) error {
 	if !d.NextArg() {
-		return d.Err("rules takes a source: file, inline or another module of http.oss_cors.rules")
+		return d.Errf("rules takes a source: there are %s", strings.Join(sourceNames(), ", "))
 	}
 	source := d.Val()
 	if _, err := caddy.GetModule(rulesource.Namespace + "." + source); err != nil {
