@@ -18,8 +18,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 
-	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
-	"github.com/caddy-oss-cors/caddy-oss-cors/metrics"
 	"github.com/caddy-oss-cors/caddy-oss-cors/rulesource"
 )
 
@@ -56,15 +54,7 @@ func countAnew(t testing.TB) {
 	t.Helper()
 	ofProcess := rulesource.Metrics
 	t.Cleanup(func() { rulesource.Metrics = ofProcess })
-	rulesource.Metrics = metrics.NewStore(reasons(corsrules.PreflightReasons), reasons(corsrules.ActualReasons))
-}
-
-func reasons(all []corsrules.Reason) []string {
-	words := make([]string, len(all))
-	for i, reason := range all {
-		words[i] = reason.String()
-	}
-	return words
+	rulesource.Metrics = rulesource.NewMetrics()
 }
 
 // freePorts returns n different loopback addresses that nobody listened on a moment ago.

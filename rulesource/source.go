@@ -79,7 +79,12 @@ func (r *Rules) Count(kind metrics.Kind, d corsrules.Decision, origin string) (w
 }
 
 // Metrics is the process's store of counts: they go on over configuration reloads.
-var Metrics = metrics.NewStore(names(corsrules.PreflightReasons), names(corsrules.ActualReasons))
+var Metrics = NewMetrics()
+
+// NewMetrics returns a store for counts of what rules decide.
+func NewMetrics() *metrics.Store {
+	return metrics.NewStore(names(corsrules.PreflightReasons), names(corsrules.ActualReasons))
+}
 
 func names(reasons []corsrules.Reason) []string {
 	names := make([]string, len(reasons))
