@@ -163,15 +163,30 @@ func TestAdminRulesetsOfBuckets(t *testing.T) {
 }
 
 func TestAdminRulesetsShadow(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "candidate.xml")
+	write(t, file, oneRule)
 	h := serving(t, &rulesource.Inline{XML: oneRule}, "admin-live")
-	h.shadow = &rulesource.Inline{XML: oneRule}
-	if err := h.shadow.Open(caddy.Context{}, &rulesource.Options{Logger: zap.NewNop()}); err != nil {
+	h.shadow = &rulesource.File{Path: file, RefreshOptions: rulesource.RefreshOptions{Refresh: caddy.Duration(rulesource.MinRefresh)}}
+	ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
+	defer cancel()
+	if err := h.shadow.Open(ctx, &rulesource.Options{Logger: zap.NewNop()}); err != nil {
 		t.Fatal(err)
 	}
 	shadow := rulesets(t)[0].Shadow
-	if shadow == nil || shadow.Loaded == nil || !reflect.DeepEqual(shadow.Rules, []ruleStatus{{Name: "app"}}) || shadow.Denied != nil {
+	if shadow == nil || shadow.Source != "file" || shadow.Document != file || shadow.Loaded == nil || shadow.LastError != "" ||
+		!reflect.DeepEqual(shadow.Rules, []ruleStatus{{Name: "app"}}) || shadow.Denied != nil {
 		t.Errorf("%+v", shadow)
 	}
+
+	// Candidates that have gone bad show: no metric does.
+	write(t, file, "<CORSConfiguration></CORSConfiguration>")
+	eventually(t, func() bool {
+		live := rulesets(t)[0]
+		return strings.Contains(live.Shadow.LastError, file+":1:1: CORSConfiguration has no CORSRule") &&
+			live.Shadow.Loaded.Equal(*shadow.Loaded) && live.LastError == ""
+	})
+	write(t, file, oneRule)
+	eventually(t, func() bool { return rulesets(t)[0].Shadow.LastError == "" })
 }
 
 func TestAdminExplain(t *testing.T) {
