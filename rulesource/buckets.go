@@ -30,16 +30,17 @@ type buckets struct {
 	refresh  time.Duration
 	numbered bool // rules are named by their numbers: tenants chose the IDs
 
-	ctx     context.Context // of the configuration
-	known   sync.Map        // bucket to *bucket: those that have a document
-	unknown unknownBuckets
-	changes [stripes]sync.Mutex // by bucket, guards what is known of it while that changes
-	closed  bool                // guarded by all of changes
-	flights singleflight.Group
-	loads   chan struct{}
-	reads   atomic.Uint64 // numbers the reads, so that a slow one never undoes a later one
-	other   *Rules        // for all buckets without a document
-	trouble atomic.Pointer[string]
+	ctx      context.Context // of the configuration
+	known    sync.Map        // bucket to *bucket: those that have a document
+	unknown  unknownBuckets
+	changes  [stripes]sync.Mutex // by bucket, guards what is known of it while that changes
+	closed   bool                // guarded by all of changes
+	flights  singleflight.Group
+	loads    chan struct{}
+	reads    atomic.Uint64 // numbers the reads, so that a slow one never undoes a later one
+	other    *Rules        // for all buckets without a document
+	trouble  atomic.Pointer[string]
+	failedAt atomic.Int64 // the last read that did, in Unix nanoseconds
 }
 
 // bucket is a bucket that has a document.

@@ -204,6 +204,7 @@ func (b *buckets) failed(name string, err error) {
 	if known, ok := b.find(name); ok {
 		known.failing.Store(true)
 	}
+	b.failedAt.Store(time.Now().UnixNano())
 	text := err.Error()
 	if b.trouble.Swap(&text) == nil {
 		b.other.Metrics.Failed()
@@ -211,8 +212,11 @@ func (b *buckets) failed(name string, err error) {
 	}
 }
 
+// recovered records that a document could be read. The trouble is over when no other has
+// failed for as long as one in use is not read: one that never can be is no new trouble
+// each time.
 func (b *buckets) recovered() {
-	if b.trouble.Load() != nil && b.trouble.Swap(nil) != nil {
+	if b.trouble.Load() != nil && elapsed(&b.failedAt, time.Now()) >= b.refresh && b.trouble.Swap(nil) != nil {
 		b.other.Metrics.Recovered()
 		b.opts.Logger.Info("CORS rules of buckets can be read again")
 	}

@@ -6,6 +6,12 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/metrics"
 )
 
 // trouble stands between a source of buckets and what it reads.
@@ -146,5 +152,42 @@ func TestBuckets_aFailingStorage(t *testing.T) {
 		if got := <-answers; got != "origin" {
 			t.Errorf("refresh after the storage is well, the old rules answer: %q", got)
 		}
+	}
+}
+
+// A document that can never be read is one trouble, however often others can be: it is
+// logged once, and its end once.
+func TestBuckets_aDocumentThatCannotBeRead(t *testing.T) {
+	const refresh = 40 * time.Millisecond
+	dir := t.TempDir()
+	write(t, dir, "good", "https://app.example.com")
+	write(t, dir, "bad", "https://app.example.com")
+	core, lines := observer.New(zap.InfoLevel)
+	s := &Directory{Path: dir, RefreshOptions: RefreshOptions{Refresh: caddy.Duration(refresh)}}
+	if err := s.Open(newContext(t), &Options{Logger: zap.New(core), Metrics: &metrics.Options{}}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Cleanup() })
+	read, fails := s.read, atomic.Bool{}
+	s.read = func(ctx context.Context, bucket string) ([]byte, error) {
+		if bucket == "bad" && fails.Load() {
+			return nil, errors.New("permission denied")
+		}
+		return read(ctx, bucket)
+	}
+	ask := func() {
+		for began := time.Now(); time.Since(began) < 10*refresh; time.Sleep(refresh / 8) {
+			reason(t, s, "good")
+			reason(t, s, "bad")
+		}
+	}
+	troubles := func() int { return lines.FilterMessageSnippet("of buckets can").Len() }
+	fails.Store(true)
+	if ask(); troubles() != 1 {
+		t.Errorf("%d lines; want 1: %v", troubles(), lines.All())
+	}
+	fails.Store(false)
+	if ask(); troubles() != 2 {
+		t.Errorf("%d lines; want 2: %v", troubles(), lines.All())
 	}
 }
