@@ -41,6 +41,7 @@ type buckets struct {
 	other    *Rules        // for all buckets without a document
 	trouble  atomic.Pointer[string]
 	failedAt atomic.Int64 // the last read that did, in Unix nanoseconds
+	failing  atomic.Bool  // the last read that ended has failed, of whatever bucket
 }
 
 // bucket is a bucket that has a document.

@@ -32,8 +32,13 @@ func newContext(t testing.TB) caddy.Context {
 
 func openDirectory(t testing.TB, dir string, refresh time.Duration) *Directory {
 	t.Helper()
+	return openLogged(t, dir, refresh, zap.NewNop())
+}
+
+func openLogged(t testing.TB, dir string, refresh time.Duration, log *zap.Logger) *Directory {
+	t.Helper()
 	s := &Directory{Path: dir, RefreshOptions: RefreshOptions{Refresh: caddy.Duration(refresh)}}
-	if err := s.Open(newContext(t), &Options{Logger: zap.NewNop(), Metrics: &metrics.Options{}}); err != nil {
+	if err := s.Open(newContext(t), &Options{Logger: log, Metrics: &metrics.Options{}}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Cleanup() })

@@ -51,7 +51,7 @@ func (b *buckets) current(ctx context.Context, name string, known *bucket, now t
 // waited for only until troubleWait after its beginning, and one that has failed is not
 // tried again before half the bucket's time is over: there is the last good copy.
 func (b *buckets) renew(ctx context.Context, name string, known *bucket, now time.Time) {
-	if b.trouble.Load() != nil || known.failing.Load() {
+	if b.failing.Load() || known.failing.Load() {
 		patience, sinceTry := troubleWait, elapsed(&known.tried, now)
 		if known.reading.Load() { // since a moment ago, perhaps
 			patience -= elapsed(&known.tried, now)
@@ -204,6 +204,7 @@ func (b *buckets) failed(name string, err error) {
 	if known, ok := b.find(name); ok {
 		known.failing.Store(true)
 	}
+	b.failing.Store(true)
 	b.failedAt.Store(time.Now().UnixNano())
 	text := err.Error()
 	if b.trouble.Swap(&text) == nil {
@@ -216,6 +217,7 @@ func (b *buckets) failed(name string, err error) {
 // failed for as long as one in use is not read: one that never can be is no new trouble
 // each time.
 func (b *buckets) recovered() {
+	b.failing.Store(false)
 	if b.trouble.Load() != nil && elapsed(&b.failedAt, time.Now()) >= b.refresh && b.trouble.Swap(nil) != nil {
 		b.other.Metrics.Recovered()
 		b.opts.Logger.Info("CORS rules of buckets can be read again")

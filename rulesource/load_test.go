@@ -7,11 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
-
-	"github.com/caddy-oss-cors/caddy-oss-cors/metrics"
 )
 
 // trouble stands between a source of buckets and what it reads.
@@ -163,11 +160,7 @@ func TestBuckets_aDocumentThatCannotBeRead(t *testing.T) {
 	write(t, dir, "good", "https://app.example.com")
 	write(t, dir, "bad", "https://app.example.com")
 	core, lines := observer.New(zap.InfoLevel)
-	s := &Directory{Path: dir, RefreshOptions: RefreshOptions{Refresh: caddy.Duration(refresh)}}
-	if err := s.Open(newContext(t), &Options{Logger: zap.New(core), Metrics: &metrics.Options{}}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Cleanup() })
+	s := openLogged(t, dir, refresh, zap.New(core))
 	read, fails := s.read, atomic.Bool{}
 	s.read = func(ctx context.Context, bucket string) ([]byte, error) {
 		if bucket == "bad" && fails.Load() {
@@ -189,5 +182,28 @@ func TestBuckets_aDocumentThatCannotBeRead(t *testing.T) {
 	fails.Store(false)
 	if ask(); troubles() != 2 {
 		t.Errorf("%d lines; want 2: %v", troubles(), lines.All())
+	}
+}
+
+// Nor does it make others old: their reads are waited for as ever, be they slow.
+func TestBuckets_aSlowReadBesideADocumentThatCannotBeRead(t *testing.T) {
+	const refresh = 400 * time.Millisecond
+	dir := t.TempDir()
+	write(t, dir, "good", "https://app.example.com")
+	s := openDirectory(t, dir, refresh)
+	read := s.read
+	s.read = func(ctx context.Context, bucket string) ([]byte, error) {
+		if bucket == "bad" {
+			return nil, errors.New("permission denied")
+		}
+		time.Sleep(2 * troubleWait)
+		return read(ctx, bucket)
+	}
+	reason(t, s, "bad")
+	reason(t, s, "good")
+	write(t, dir, "good", "https://other.example.com")
+	time.Sleep(refresh)
+	if got := reason(t, s, "good"); got != "origin" {
+		t.Errorf("the old rules answer: %q", got)
 	}
 }
