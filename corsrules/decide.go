@@ -95,6 +95,16 @@ func (rs *Ruleset) Actual(origin []string, method string) Decision {
 // at the first match.
 type trace []Verdict
 
+// begin has all rules not allow the origin, until those are asked that do.
+func (tr *trace) begin(rs *Ruleset, q *query) {
+	if tr == nil {
+		return
+	}
+	for i := range rs.rules {
+		*tr = append(*tr, Verdict{Rule: &rs.rules[i], Reason: OriginMismatch, Value: q.origin})
+	}
+}
+
 func (rs *Ruleset) preflight(originLines, methodLines, headerLines []string, tr *trace) (d Decision) {
 	origin, oneOrigin := single(originLines)
 	method, oneMethod := single(methodLines)
@@ -146,43 +156,38 @@ func denied(reason Reason, value string) Decision {
 // query is a request in the form in which rules are asked, but for its header list, which
 // would leave the stack as part of it.
 type query struct {
-	origin, method string   // as sent
-	folded         string   // the origin in lower case
-	listers        []uint32 // the rules, from the next on, that list this very origin
+	search
+	origin, method string // as sent
 	headerLines    []string
 }
 
 // find looks the origin up. It reports whether that is well-formed, which an origin that is
 // listed as it stands needs no look at.
 func (rs *Ruleset) find(q *query) bool {
-	q.folded = q.origin
-	if q.listers = rs.listersOf(q.origin); len(q.listers) > 0 {
+	q.begin(&rs.origins, q.origin)
+	if q.listed != noMore {
 		return true
 	}
 	if !isSerializedOrigin(q.origin) {
 		return false
 	}
-	if q.folded = lower(q.origin); q.folded != q.origin {
-		q.listers = rs.listersOf(q.folded)
+	if folded := lower(q.origin); folded != q.origin {
+		q.begin(&rs.origins, folded)
 	}
 	return true
 }
 
-func (rs *Ruleset) listersOf(origin string) []uint32 {
-	listed := rs.listing[origin]
-	return rs.listers[listed.start:listed.end]
-}
-
-// walk asks the rules in their order; the first that matches decides
+// walk asks the rules that allow the origin, in their order; the first that matches decides
 // (docs/oss-behaviour.md, section 2).
 func (rs *Ruleset) walk(q *query, headers headerList, tr *trace) (d Decision) {
 	method := methodBit(q.method)
 	d = denied(OriginMismatch, q.origin)
-	for i := range rs.rules {
+	tr.begin(rs, q)
+	for i := q.next(); i != noMore; i = q.next() {
 		r := &rs.rules[i]
-		reason, header := q.judge(r, method, headers)
+		reason, header := r.judge(method, headers)
 		if tr != nil {
-			*tr = append(*tr, Verdict{Rule: r, Reason: reason, Value: q.atFault(reason, header)})
+			(*tr)[i] = Verdict{Rule: r, Reason: reason, Value: q.atFault(reason, header)}
 		}
 		switch {
 		case d.Outcome == Allowed: // an explanation goes on
@@ -201,16 +206,9 @@ func (rs *Ruleset) walk(q *query, headers headerList, tr *trace) (d Decision) {
 	return d
 }
 
-// judge asks one rule; rules are asked in their order. Where a header is at fault, it
-// returns the first such.
-func (q *query) judge(r *Rule, method methodSet, headers headerList) (Reason, headerList) {
-	listed := len(q.listers) > 0 && q.listers[0] == r.number-1
-	if listed {
-		q.listers = q.listers[1:]
-	}
-	if !listed && !r.anyOrigin && !anyMatches(r.patterns, q.folded) {
-		return OriginMismatch, nil
-	}
+// judge asks a rule that allows the origin. Where a header is at fault, it returns the first
+// such.
+func (r *Rule) judge(method methodSet, headers headerList) (Reason, headerList) {
 	if r.grant.methods&method == 0 {
 		return MethodMismatch, nil
 	}
@@ -222,8 +220,6 @@ func (q *query) judge(r *Rule, method methodSet, headers headerList) (Reason, he
 
 func (q *query) atFault(reason Reason, header headerList) string {
 	switch reason {
-	case OriginMismatch:
-		return q.origin
 	case MethodMismatch:
 		return q.method
 	case HeaderMismatch:

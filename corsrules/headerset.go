@@ -32,7 +32,7 @@ func (s *headerSet) firstNotAllowed(names headerList) headerList {
 	for len(names) > 0 {
 		var name headerList
 		name, names = names.cut()
-		if !s.has(name) && !anyMatches(s.patterns, name) {
+		if !s.has(name) && !s.hasPattern(name) {
 			return name
 		}
 	}
@@ -51,4 +51,13 @@ func (s *headerSet) has(name headerList) bool {
 		}
 	}
 	return low < len(s.exact) && s.exact[low] == string(name)
+}
+
+func (s *headerSet) hasPattern(name headerList) bool {
+	for i := range s.patterns {
+		if matches(&s.patterns[i], name) {
+			return true
+		}
+	}
+	return false
 }

@@ -20,7 +20,7 @@ func witness(value string) string {
 // covers reports whether one value of a rule matches all that another one does.
 func covers(wide, narrow string) bool {
 	if p, ok := newPattern(lower(wide)); ok {
-		return anyMatches([]pattern{p}, witness(narrow))
+		return matches(&p, witness(narrow))
 	}
 	return lower(wide) == witness(narrow)
 }
@@ -96,7 +96,8 @@ func (l *linter) takers(i int, r *CORSRule, headers headerList) takers {
 		}
 		w := witness(origin)
 		for m, method := range r.AllowedMethods {
-			q := query{origin: w, folded: w, method: method, listers: l.rules.listersOf(w)}
+			q := query{origin: w, method: method}
+			q.begin(&l.rules.origins, w)
 			t := taker{o, m, l.rules.walk(&q, headers, nil).Rule.Number() - 1}
 			if t.rule == i {
 				t.rule = own

@@ -11,24 +11,15 @@ import (
 // goroutines. A nil *Ruleset is a bucket without CORS configuration.
 type Ruleset struct {
 	rules        []Rule
+	origins      origins
 	responseVary bool
-
-	// listing has, for each exact origin in lower case that an Origin header can have,
-	// where in listers the indexes of the rules stand that list it, ascending: one
-	// look-up however many origins there are.
-	listing map[string]span
-	listers []uint32
 }
-
-// span is a piece of a slice.
-type span struct{ start, end uint32 }
 
 // Rule is one compiled rule of a Ruleset.
 type Rule struct {
-	id       string
-	origins  []string  // as written
-	patterns []pattern // those of the origins with a "*", in lower case
-	grant    *grant
+	id      string
+	origins []string // as written
+	grant   *grant
 
 	number    uint32
 	idIsName  bool
@@ -38,17 +29,18 @@ type Rule struct {
 // grant is what a rule has beside its origins. Rules repeat it, and a proxy may keep those
 // of very many buckets: those of one Ruleset that are equal are one.
 type grant struct {
-	source  CORSRule // without ID and origins
 	methods methodSet
 	headers headerSet
 
 	allowMethods, exposeHeaders, maxAge string
+
+	source CORSRule // without ID and origins
 }
 
 // Compile turns a Configuration that Parse returned into a Ruleset. It does not check
 // it again, and keeps its lists: do not change them afterwards.
 func Compile(cfg *Configuration) *Ruleset {
-	rs := &Ruleset{rules: make([]Rule, len(cfg.Rules)), responseVary: cfg.ResponseVary}
+	rs := &Ruleset{rules: make([]Rule, len(cfg.Rules)), origins: newOrigins(cfg.Rules), responseVary: cfg.ResponseVary}
 	uses := map[string]int{}
 	for _, r := range cfg.Rules {
 		uses[r.ID]++
@@ -59,20 +51,11 @@ func Compile(cfg *Configuration) *Ruleset {
 		rs.rules[i].number = uint32(i + 1)
 		rs.rules[i].idIsName = uses[r.ID] == 1 && isName(r.ID)
 	}
-	rs.list(cfg.Rules)
 	return rs
 }
 
 func compileRule(r CORSRule, grants map[string]*grant) Rule {
-	c := Rule{id: r.ID, origins: r.AllowedOrigins}
-	for _, origin := range r.AllowedOrigins {
-		if origin == "*" {
-			c.anyOrigin = true
-		} else if p, ok := newPattern(lower(origin)); ok {
-			c.patterns = append(c.patterns, p)
-		}
-	}
-	c.patterns = slices.Clip(c.patterns)
+	c := Rule{id: r.ID, origins: r.AllowedOrigins, anyOrigin: slices.Contains(r.AllowedOrigins, "*")}
 	r.ID, r.AllowedOrigins = "", nil
 	g := newGrant(r)
 	key := fmt.Sprintf("%q %q %q %s", r.AllowedMethods, r.AllowedHeaders, r.ExposeHeaders, g.maxAge)
@@ -85,10 +68,10 @@ func compileRule(r CORSRule, grants map[string]*grant) Rule {
 
 func newGrant(r CORSRule) *grant {
 	g := &grant{
-		source:        r,
 		headers:       newHeaderSet(r.AllowedHeaders),
 		allowMethods:  strings.Join(r.AllowedMethods, ", "),
 		exposeHeaders: strings.Join(r.ExposeHeaders, ", "),
+		source:        r,
 	}
 	for _, method := range r.AllowedMethods {
 		g.methods |= methodBit(method)
@@ -97,29 +80,6 @@ func newGrant(r CORSRule) *grant {
 		g.maxAge = strconv.Itoa(*r.MaxAgeSeconds)
 	}
 	return g
-}
-
-// list makes the listing.
-func (rs *Ruleset) list(rules []CORSRule) {
-	listers := map[string][]uint32{}
-	for i, r := range rules {
-		for _, origin := range r.AllowedOrigins {
-			key := lower(origin)
-			if strings.Contains(key, "*") || !isSerializedOrigin(key) { // no Origin header can have that
-				continue
-			}
-			if of := listers[key]; len(of) == 0 || of[len(of)-1] != uint32(i) {
-				listers[key] = append(of, uint32(i))
-			}
-		}
-	}
-	rs.listing = make(map[string]span, len(listers))
-	for key, of := range listers {
-		start := uint32(len(rs.listers)) //nolint:gosec // a document of 16 KB lists few origins
-		rs.listers = append(rs.listers, of...)
-		rs.listing[key] = span{start, uint32(len(rs.listers))} //nolint:gosec // as above
-	}
-	rs.listers = slices.Clip(rs.listers)
 }
 
 // Configuration returns what rs was compiled from. Do not change its lists.
