@@ -18,6 +18,10 @@ import (
 // unusedTime is how long a document stays loaded that nobody asks for.
 const unusedTime = time.Hour
 
+// usedPrecision is how exactly it is known when a bucket was asked for last: not so that each
+// request has to write that down.
+const usedPrecision = time.Minute
+
 // buckets are the rules of many buckets, a document each: loaded on first use,
 // revalidated by age when used, served from the last good copy while there is trouble,
 // dropped when long unused. Nothing is read for a bucket that nobody asks for.
@@ -44,18 +48,19 @@ type buckets struct {
 	failing  atomic.Bool  // the last read that ended has failed, of whatever bucket
 }
 
-// bucket is a bucket that has a document.
+// bucket is a bucket that has a document. What a request looks at comes first: it lies
+// together, for where there are very many buckets it has to come from memory each time.
 type bucket struct {
-	document *Document // with rules, from the start
-	read     uint64    // the read that was last published
-
 	checked atomic.Int64 // when the read began that was last published, in Unix nanoseconds
 	tried   atomic.Int64 // when the last read began, whatever came of it
 	used    atomic.Int64
-	reading atomic.Bool // a read is under way
-	failing atomic.Bool // the last read that ended has failed
 
+	reading    atomic.Bool // a read is under way
+	failing    atomic.Bool // the last read that ended has failed
 	refreshing atomic.Bool // in the background
+
+	document Document // with rules, from the start
+	read     uint64   // the read that was last published
 }
 
 // open begins to serve until ctx is done.
@@ -122,10 +127,12 @@ func (b *buckets) find(name string) (known *bucket, ok bool) {
 	return found.(*bucket), true
 }
 
-func (b *buckets) newDocument(name string) *Document {
-	d := NewDocument(name, b.file(name), b.maxRules, b.opts)
-	d.name, d.numbered, d.other = name, b.numbered, b.other
-	return d
+func (b *buckets) newBucket(name string) *bucket {
+	known := new(bucket)
+	d := &known.document
+	d.init(name, b.file(name), b.maxRules, b.opts)
+	d.numbered, d.other = b.numbered, b.other
+	return known
 }
 
 // forget drops a bucket's rules. The caller has the lock that change takes.

@@ -16,6 +16,9 @@ import (
 // goroutine at a time, and so is Close until there are rules; then it may run beside them,
 // as a file's does, and the other methods may be called from any goroutine at any time.
 type Document struct {
+	current atomic.Pointer[Rules] // first, where a bucket's requests look
+	status  atomic.Pointer[Status]
+
 	name    string
 	file    string
 	parsing corsrules.Options
@@ -26,9 +29,7 @@ type Document struct {
 	numbered bool   // rules are named by their numbers: tenants chose the IDs
 	other    *Rules // whose counts serve when there are too many buckets
 
-	current atomic.Pointer[Rules]
-	status  atomic.Pointer[Status]
-	sum     [sha256.Size]byte // of the content in force
+	sum [sha256.Size]byte // of the content in force
 }
 
 // Status is what became of a document's content.
@@ -44,15 +45,17 @@ type Status struct {
 // NewDocument returns a document without rules yet. Its name is the ruleset label, unless
 // opts has one; file is what faults call it; maxRules is as in corsrules.Options.
 func NewDocument(name, file string, maxRules int, opts *Options) *Document {
+	d := new(Document)
+	d.init(name, file, maxRules, opts)
+	return d
+}
+
+func (d *Document) init(name, file string, maxRules int, opts *Options) {
+	d.name, d.file, d.opts = name, file, opts
 	if opts.Name != "" {
-		name = opts.Name
+		d.name = opts.Name
 	}
-	return &Document{
-		name:    name,
-		file:    file,
-		parsing: corsrules.Options{File: file, MaxRules: maxRules, Credentials: opts.AllowCredentials},
-		opts:    opts,
-	}
+	d.parsing = corsrules.Options{File: file, MaxRules: maxRules, Credentials: opts.AllowCredentials}
 }
 
 // Rules returns the rules in force; nil before the first Load that succeeded.
@@ -112,7 +115,12 @@ func (d *Document) publish(rs *corsrules.Ruleset) {
 
 // counted returns rules with the document's counts, or with those of all other buckets.
 func (d *Document) counted(rs *corsrules.Ruleset) *Rules {
-	rules := &Rules{Ruleset: rs, Name: d.name, Metrics: d.metrics}
+	together := &struct {
+		Rules
+		ruleset corsrules.Ruleset
+	}{ruleset: *rs} // in one place, as a bucket's requests look at both
+	rules := &together.Rules
+	rules.Ruleset, rules.Name, rules.Metrics = &together.ruleset, d.name, d.metrics
 	if d.metrics == nil && d.other != nil {
 		rules.Metrics, rules.hits = d.other.Metrics, d.other.hits
 	}

@@ -30,7 +30,9 @@ const (
 // again in the background at half its time, so that no request waits for it; a request for
 // one past its time does, so that no change comes later than refresh.
 func (b *buckets) current(ctx context.Context, name string, known *bucket, now time.Time) *Rules {
-	known.used.Store(now.UnixNano())
+	if elapsed(&known.used, now) > usedPrecision {
+		known.used.Store(now.UnixNano())
+	}
 	switch {
 	case elapsed(&known.checked, now) >= b.refresh:
 		b.renew(ctx, name, known, now)
@@ -157,7 +159,7 @@ func (b *buckets) publish(name string, content []byte, absent bool, read uint64,
 		b.forget(name)
 	case known == nil:
 		b.unknown.remove(name)
-		known = &bucket{document: b.newDocument(name)}
+		known = b.newBucket(name)
 		known.used.Store(began.UnixNano())
 		known.tried.Store(began.UnixNano())
 		known.load(content, read, began)
