@@ -3,6 +3,7 @@ package test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 )
@@ -70,15 +71,17 @@ func (p *scaleProxy) preflights(t *testing.T, each time.Duration) []loadSeries {
 }
 
 // scaleRequests has wrk send what scalePreflight returns, for some of the buckets in turn.
-// Neighbours in turn are none in the directory; 7919 is a prime.
+// Neighbours in turn are none in the directory; 7919 is a prime. The key of the object is
+// another each time, however few buckets there are: requests that differ take Caddy longer
+// than the same one again and again.
 func scaleRequests(asked, buckets int) string {
 	return fmt.Sprintf(`local i = 0
 request = function()
 	local tenant = (%d + i %% %d * 7919) %% %d
 	i = i + 1
-	return string.format(%q, tenant, tenant)
+	return string.format(%q, tenant, i * 7919 %% 10007, tenant)
 end
-`, buckets/2, asked, buckets, scalePreflight("tenant-%d"))
+`, buckets/2, asked, buckets, strings.Replace(scalePreflight("tenant-%d"), "/k ", "/key-%d ", 1))
 }
 
 // readAgain returns how many microseconds of CPU time it takes, beside the preflight that
