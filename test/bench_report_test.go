@@ -13,13 +13,13 @@ import (
 	"time"
 )
 
-// measuring returns how long each run of a measurement takes, which "make bench" and
-// "make soak" say in an environment variable. Without it, nothing is measured.
+// measuring returns how long each run of a measurement takes, which "make bench", "make soak"
+// and "make fuzz" say in an environment variable. Without it, nothing is measured.
 func measuring(t *testing.T, variable string) time.Duration {
 	t.Helper()
 	value := os.Getenv(variable)
 	if value == "" {
-		t.Skipf("%s is not set", variable)
+		t.Skipf("a measurement, which make bench, make soak or make fuzz asks for: %s is not set", variable)
 	}
 	d, err := time.ParseDuration(value)
 	if err != nil || d <= 0 {

@@ -28,9 +28,8 @@ var fuzzTargets = []struct{ target, dir, meets string }{
 }
 
 // TestFuzz runs every fuzz target for FUZZTIME, one after another, and writes what came of
-// it. Without FUZZTIME it only compares the list above with the targets that there are.
+// it.
 func TestFuzz(t *testing.T) {
-	expectAllFuzzTargets(t)
 	each := measuring(t, "FUZZTIME")
 	about := machine(t)
 	rows := [][]string{{"target, and what it meets", "time", "executions", "findings"}}
@@ -64,9 +63,8 @@ var (
 	fuzzDeadline = regexp.MustCompile(`(?m)^--- FAIL: Fuzz\w+ \(\S+\)\n +context deadline exceeded\nFAIL$`)
 )
 
-// expectAllFuzzTargets fails the test unless fuzzTargets has all targets of the module.
-func expectAllFuzzTargets(t *testing.T) {
-	t.Helper()
+// fuzzTargets has all targets of the module.
+func TestFuzzTargets(t *testing.T) {
 	var found, listed []string
 	err := fs.WalkDir(os.DirFS(repoRoot), ".", func(path string, d fs.DirEntry, err error) error {
 		switch {

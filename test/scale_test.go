@@ -12,7 +12,7 @@ import (
 // TestBenchScale has more of them, and measures more.
 func TestScale(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("memory and CPU of a process are read from Linux's /proc")
+		t.Fatal("memory and CPU of a process are read from Linux's /proc: run this on Linux")
 	}
 	p := newScaleProxy(t, 10_000)
 	u := p.use(t)
@@ -78,7 +78,7 @@ func (u scaleUse) log(t *testing.T) {
 // TestScaleUnknownNames asks for buckets that do not exist, each once. Nothing grows.
 func TestScaleUnknownNames(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("memory of a process is read from Linux's /proc")
+		t.Fatal("memory of a process is read from Linux's /proc: run this on Linux")
 	}
 	t.Log(unknownNames(t, 200_000))
 }
