@@ -1,7 +1,6 @@
 package corsrules
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,17 +25,6 @@ type Rule struct {
 	anyOrigin bool
 }
 
-// grant is what a rule has beside its origins. Rules repeat it, and a proxy may keep those
-// of very many buckets: those of one Ruleset that are equal are one.
-type grant struct {
-	methods methodSet
-	headers headerSet
-
-	allowMethods, exposeHeaders, maxAge string
-
-	source CORSRule // without ID and origins
-}
-
 // Compile turns a Configuration that Parse returned into a Ruleset. It does not check
 // it again, and keeps its lists: do not change them afterwards.
 func Compile(cfg *Configuration) *Ruleset {
@@ -45,41 +33,21 @@ func Compile(cfg *Configuration) *Ruleset {
 	for _, r := range cfg.Rules {
 		uses[r.ID]++
 	}
-	grants := map[string]*grant{}
 	for i, r := range cfg.Rules {
-		rs.rules[i] = compileRule(r, grants)
+		rs.rules[i] = compileRule(r)
 		rs.rules[i].number = uint32(i + 1)
 		rs.rules[i].idIsName = uses[r.ID] == 1 && isName(r.ID)
 	}
 	return rs
 }
 
-func compileRule(r CORSRule, grants map[string]*grant) Rule {
-	c := Rule{id: r.ID, origins: r.AllowedOrigins, anyOrigin: slices.Contains(r.AllowedOrigins, "*")}
-	r.ID, r.AllowedOrigins = "", nil
-	g := newGrant(r)
-	key := fmt.Sprintf("%q %q %q %s", r.AllowedMethods, r.AllowedHeaders, r.ExposeHeaders, g.maxAge)
-	if grants[key] == nil {
-		grants[key] = g
+func compileRule(r CORSRule) Rule {
+	return Rule{
+		id:        r.ID,
+		origins:   r.AllowedOrigins,
+		grant:     grantOf(r),
+		anyOrigin: slices.Contains(r.AllowedOrigins, "*"),
 	}
-	c.grant = grants[key]
-	return c
-}
-
-func newGrant(r CORSRule) *grant {
-	g := &grant{
-		headers:       newHeaderSet(r.AllowedHeaders),
-		allowMethods:  strings.Join(r.AllowedMethods, ", "),
-		exposeHeaders: strings.Join(r.ExposeHeaders, ", "),
-		source:        r,
-	}
-	for _, method := range r.AllowedMethods {
-		g.methods |= methodBit(method)
-	}
-	if r.MaxAgeSeconds != nil {
-		g.maxAge = strconv.Itoa(*r.MaxAgeSeconds)
-	}
-	return g
 }
 
 // Configuration returns what rs was compiled from. Do not change its lists.
