@@ -18,7 +18,7 @@ func TestBenchScale(t *testing.T) {
 	about := machine(t, versionOf(t, "wrk", "-v"))
 	table := [][]string{{"ten rules each"}, {"size of the XML"}, {"resident memory for them"}, {"CPU at rest"},
 		{"first use, median"}, {"first use, 99%"}, {"CPU of reading one again"},
-		{"CPU of a preflight, one bucket"}, {fmt.Sprintf("%d in turn / one", scaleHot)}, {"all in turn / one"}}
+		{"CPU of a preflight, one bucket"}, {fmt.Sprintf("%d in turn / one", scaleHot)}, {"all by Zipf's law / one"}, {"all in turn / one"}}
 	for _, buckets := range []int{10_000, 100_000} {
 		p := newScaleProxy(t, buckets)
 		u := p.use(t)
@@ -35,6 +35,7 @@ func TestBenchScale(t *testing.T) {
 			fmt.Sprintf("%.1f µs", preflights[0].cpu.median()),
 			preflights[1].cpu.over(preflights[0].cpu).ratio(),
 			preflights[2].cpu.over(preflights[0].cpu).ratio(),
+			preflights[3].cpu.over(preflights[0].cpu).ratio(),
 		} {
 			table[i] = append(table[i], cell)
 		}
@@ -49,9 +50,10 @@ func (p *scaleProxy) startPinned(t *testing.T, refresh time.Duration) {
 	pin(t, p.cmd.Process.Pid, serverCore)
 }
 
-// preflights loads the proxy with preflights for one bucket, for some and for all, each in
-// turn. All buckets are in use before, and no document is read again. Each load begins with
-// a garbage collection: where there is much memory they are so rare that some loads would
+// preflights loads the proxy with preflights for one bucket, for some in turn, for all as
+// often as Zipf's law has it (the n-th most asked for one n-th as often as the first), and for
+// all in turn. All buckets are in use before, and no document is read again. Each load begins
+// with a garbage collection: where there is much memory they are so rare that some loads would
 // have one and some none.
 func (p *scaleProxy) preflights(t *testing.T, each time.Duration) []loadSeries {
 	t.Helper()
@@ -59,29 +61,34 @@ func (p *scaleProxy) preflights(t *testing.T, each time.Duration) []loadSeries {
 	defer p.stop()
 	p.ask(t, p.buckets, 50, 200, tenant)
 	var targets []benchTarget
-	for _, asked := range []int{1, scaleHot, p.buckets} {
+	for _, next := range []string{
+		"0",
+		fmt.Sprintf("i %% %d", scaleHot),
+		fmt.Sprintf("math.floor(%d ^ math.random()) - 1", p.buckets),
+		fmt.Sprintf("i %% %d", p.buckets),
+	} {
 		targets = append(targets, benchTarget{
-			name: fmt.Sprintf("%d of %d buckets", asked, p.buckets),
+			name: fmt.Sprintf("bucket %s of %d", next, p.buckets),
 			pid:  p.cmd.Process.Pid, url: "http://127.0.0.1:" + p.port,
-			requests: scaleRequests(asked, p.buckets),
+			requests: scaleRequests(next, p.buckets),
 			prepare:  func() { get(t, p.admin+"/debug/pprof/heap?gc=1") },
 		})
 	}
-	return loader{method: http.MethodOptions, connections: 32, time: each}.compare(t, benchRounds, targets)
+	return loader{method: http.MethodOptions, connections: 32, time: each}.compare(t, 2*benchRounds, targets)
 }
 
-// scaleRequests has wrk send what scalePreflight returns, for some of the buckets in turn.
-// Neighbours in turn are none in the directory; 7919 is a prime. The key of the object is
-// another each time, however few buckets there are: requests that differ take Caddy longer
-// than the same one again and again.
-func scaleRequests(asked, buckets int) string {
+// scaleRequests has wrk send what scalePreflight returns, each time for the bucket that a Lua
+// expression says. Neighbours in its count are none in the directory; 7919 is a prime. The key
+// of the object is another each time, however few buckets there are: requests that differ take
+// Caddy longer than the same one again and again.
+func scaleRequests(next string, buckets int) string {
 	return fmt.Sprintf(`local i = 0
 request = function()
-	local tenant = (%d + i %% %d * 7919) %% %d
+	local tenant = (%d + (%s) * 7919) %% %d
 	i = i + 1
 	return string.format(%q, tenant, i * 7919 %% 10007, tenant)
 end
-`, buckets/2, asked, buckets, strings.Replace(scalePreflight("tenant-%d"), "/k ", "/key-%d ", 1))
+`, buckets/2, next, buckets, strings.Replace(scalePreflight("tenant-%d"), "/k ", "/key-%d ", 1))
 }
 
 // readAgain returns how many microseconds of CPU time it takes, beside the preflight that
