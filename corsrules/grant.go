@@ -44,9 +44,11 @@ func newGrant(r CORSRule) *grant {
 		AllowedMethods: r.AllowedMethods,
 		AllowedHeaders: r.AllowedHeaders,
 		ExposeHeaders:  r.ExposeHeaders,
-		MaxAgeSeconds:  r.MaxAgeSeconds,
 	}}}
-	own.compact() // apart from the rest of the document, which may end before it
+	own.compact() // apart from the document, which may end or be changed before it
+	if r.MaxAgeSeconds != nil {
+		own.Rules[0].MaxAgeSeconds = new(*r.MaxAgeSeconds)
+	}
 	r = own.Rules[0]
 	g := &grant{
 		headers:       newHeaderSet(r.AllowedHeaders),

@@ -37,6 +37,10 @@ func TestGrants(t *testing.T) {
 	if got := one.rules[0].Source(); got.ID != "a" || got.AllowedOrigins[0] != "https://a" {
 		t.Errorf("the source is %+v", got)
 	}
+	seconds = 0 // by whoever has the first document
+	if got := other.Configuration().Rules[0].MaxAgeSeconds; *got != 600 {
+		t.Errorf("another document's max age became %d", *got)
+	}
 	runtime.KeepAlive(one)
 	runtime.KeepAlive(other)
 

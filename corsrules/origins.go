@@ -9,8 +9,8 @@ import (
 // origins tells which rules allow an origin: those that list it, by one look-up however many
 // there are, and those with a pattern that matches it. It is laid out for a proxy of very
 // many buckets, where the cost of a decision is that of waiting for the memory: what is
-// tried lies side by side, and Go's map would take three times as many steps that each have
-// to wait.
+// tried lies side by side, and Go's map takes several more steps that each have to wait. The
+// zero origins allow none.
 type origins struct {
 	// listed is a hash table with open addressing: an entry stands in the first free
 	// place from the one that its origin's hash names, so that those of one origin are
@@ -88,11 +88,10 @@ func (s *search) begin(o *origins, folded string) {
 }
 
 func (s *search) lookUp() {
-	for {
+	for len(s.origins.listed) > 0 {
 		entry := &s.origins.listed[s.place]
 		if entry.origin == "" {
-			s.listed = noMore
-			return
+			break
 		}
 		s.place = s.origins.after(s.place)
 		if entry.origin == s.folded {
@@ -100,6 +99,7 @@ func (s *search) lookUp() {
 			return
 		}
 	}
+	s.listed = noMore
 }
 
 // next returns the next rule that allows the origin; noMore after the last.

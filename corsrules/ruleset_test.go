@@ -96,6 +96,10 @@ func TestRuleset(t *testing.T) {
 		t.Error("ResponseVary: got false, want true")
 	}
 
+	if d := new(Ruleset).Actual([]string{"https://a"}, "GET"); d.Reason != OriginMismatch {
+		t.Errorf("without rules: %+v; want no origin allowed", d)
+	}
+
 	var none *Ruleset
 	if none.Len() != 0 || none.ResponseVary() || len(none.RuleNames()) != 0 {
 		t.Errorf("nil: Len %d, ResponseVary %v, RuleNames %q; want nothing", none.Len(), none.ResponseVary(), none.RuleNames())
