@@ -18,6 +18,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 
+	"github.com/caddy-oss-cors/caddy-oss-cors/internal/freeport"
 	"github.com/caddy-oss-cors/caddy-oss-cors/rulesource"
 )
 
@@ -57,17 +58,16 @@ func countAnew(t testing.TB) {
 	rulesource.Metrics = rulesource.NewMetrics()
 }
 
-// freePorts returns n different loopback addresses that nobody listened on a moment ago.
+// freePorts returns n different loopback addresses that nobody listens at.
 func freePorts(t testing.TB, n int) []string {
 	t.Helper()
 	addrs := make([]string, n)
 	for i := range addrs {
-		l, err := net.Listen("tcp4", "127.0.0.1:0")
+		port, err := freeport.Next()
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer l.Close()
-		addrs[i] = l.Addr().String()
+		addrs[i] = net.JoinHostPort("127.0.0.1", port)
 	}
 	return addrs
 }

@@ -3,27 +3,25 @@ package test
 import (
 	"bytes"
 	"cmp"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/internal/freeport"
 )
 
-// freePorts returns n different TCP ports that nobody listened on a moment ago. They are
-// looked for together, so that none is given twice.
+// freePorts returns n different TCP ports that nobody listens at.
 func freePorts(t *testing.T, n int) []string {
 	t.Helper()
 	ports := make([]string, n)
 	for i := range ports {
-		l, err := net.Listen("tcp4", "127.0.0.1:0")
+		port, err := freeport.Next()
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer l.Close()
-		ports[i] = strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+		ports[i] = port
 	}
 	return ports
 }
