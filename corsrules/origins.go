@@ -21,31 +21,39 @@ type origins struct {
 	patterns []originPattern // in the order of the rules
 }
 
-// listedOrigin is an exact origin of a rule, in lower case.
+// listedOrigin is an exact origin of a rule. It has the size of a line of the processor's
+// cache, and most origins' text is in it: elsewhere it would be waited for in its turn.
 type listedOrigin struct {
-	origin string // empty: a free place
-	rule   int    // its index, as below
+	rule   uint16 // its index
+	length uint16 // of the origin; 0: a free place
+	text   [44]byte
+	long   string // an origin that is longer than text
 }
 
 // originPattern is an origin of a rule that has a "*".
 type originPattern struct {
 	pattern
-	rule int
+	rule uint16 // its index
 }
 
 // hashSeed keeps whoever writes rules from choosing origins that meet in one place.
 var hashSeed = maphash.MakeSeed()
 
 func newOrigins(rules []CORSRule) origins {
-	var exact []listedOrigin
+	type exactOrigin struct {
+		text string
+		rule uint16
+	}
+	var exact []exactOrigin
 	var patterns []originPattern
 	for i, r := range rules {
+		rule := uint16(i)
 		for _, origin := range r.AllowedOrigins {
 			origin = lower(origin)
 			if p, ok := newPattern(origin); ok {
-				patterns = append(patterns, originPattern{p, i})
+				patterns = append(patterns, originPattern{p, rule})
 			} else if isSerializedOrigin(origin) { // else no Origin header can have it
-				exact = append(exact, listedOrigin{origin, i})
+				exact = append(exact, exactOrigin{origin, rule})
 			}
 		}
 	}
@@ -54,14 +62,29 @@ func newOrigins(rules []CORSRule) origins {
 		places, mask = places*2, mask<<1|1
 	}
 	o := origins{listed: make([]listedOrigin, places), mask: mask, patterns: slices.Clone(patterns)}
-	for _, entry := range exact {
-		place := o.hash(entry.origin)
-		for o.listed[place].origin != "" {
+	for _, e := range exact {
+		place := o.hash(e.text)
+		for o.listed[place].length != 0 {
 			place = o.after(place)
 		}
-		o.listed[place] = entry
+		o.listed[place] = newListedOrigin(e.text, e.rule)
 	}
 	return o
+}
+
+func newListedOrigin(origin string, rule uint16) listedOrigin {
+	l := listedOrigin{rule: rule, length: uint16(len(origin))} //nolint:gosec // a document has 16 KB
+	if copy(l.text[:], origin) < len(origin) {
+		l.long = origin
+	}
+	return l
+}
+
+func (l *listedOrigin) is(origin string) bool {
+	if int(l.length) > len(l.text) {
+		return l.long == origin
+	}
+	return string(l.text[:l.length]) == origin
 }
 
 func (o *origins) hash(origin string) uint64 { return maphash.String(hashSeed, origin) & o.mask }
@@ -89,13 +112,13 @@ func (s *search) begin(o *origins, folded string) {
 
 func (s *search) lookUp() {
 	for len(s.origins.listed) > 0 {
-		entry := &s.origins.listed[s.place]
-		if entry.origin == "" {
+		l := &s.origins.listed[s.place]
+		if l.length == 0 {
 			break
 		}
 		s.place = s.origins.after(s.place)
-		if entry.origin == s.folded {
-			s.listed = entry.rule
+		if l.is(s.folded) {
+			s.listed = int(l.rule)
 			return
 		}
 	}
@@ -111,12 +134,13 @@ func (s *search) next() int {
 	s.rule = s.listed
 	for len(s.patterns) > 0 {
 		p := &s.patterns[0]
-		if p.rule >= s.listed {
+		rule := int(p.rule)
+		if rule >= s.listed {
 			break
 		}
 		s.patterns = s.patterns[1:]
-		if p.rule > last && matches(&p.pattern, s.folded) {
-			s.rule = p.rule
+		if rule > last && matches(&p.pattern, s.folded) {
+			s.rule = rule
 			break
 		}
 	}

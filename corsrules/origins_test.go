@@ -3,6 +3,7 @@ package corsrules
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -62,6 +63,26 @@ func TestSearch_manyOrigins(t *testing.T) {
 			}
 			if got := s.next(); got != want || got != noMore && s.next() != noMore {
 				t.Fatalf("%d origins, %s: rule %d; want %d and no more", n, name(i), got, want)
+			}
+		}
+	}
+}
+
+// Some origins have room in the table, and others do not.
+func TestSearch_longOrigins(t *testing.T) {
+	room := len(listedOrigin{}.text)
+	for n := room - 1; n <= room+2; n++ {
+		listed := "https://" + strings.Repeat("a", n-len("https://"))
+		o := newOrigins([]CORSRule{{AllowedOrigins: []string{listed}}})
+		for _, origin := range []string{listed, listed[:n-1], listed + "a", listed[:n-1] + "b", "https://b" + listed[len("https://a"):]} {
+			want := noMore
+			if origin == listed {
+				want = 0
+			}
+			var s search
+			s.begin(&o, origin)
+			if got := s.next(); got != want {
+				t.Errorf("%d bytes, %s: rule %d; want %d", n, origin, got, want)
 			}
 		}
 	}

@@ -3,9 +3,7 @@ package rulesource
 import (
 	"context"
 	"errors"
-	"hash/maphash"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -35,10 +33,9 @@ type buckets struct {
 	numbered bool // rules are named by their numbers: tenants chose the IDs
 
 	ctx      context.Context // of the configuration
-	known    sync.Map        // bucket to *bucket: those that have a document
+	known    *table          // those that have a document; its locks guard what is known while it changes
 	unknown  unknownBuckets
-	changes  [stripes]sync.Mutex // by bucket, guards what is known of it while that changes
-	closed   bool                // guarded by all of changes
+	closed   bool // guarded by all locks
 	flights  singleflight.Group
 	loads    chan struct{}
 	reads    atomic.Uint64 // numbers the reads, so that a slow one never undoes a later one
@@ -51,14 +48,16 @@ type buckets struct {
 // bucket is a bucket that has a document. What a request looks at comes first: it lies
 // together, for where there are very many buckets it has to come from memory each time.
 type bucket struct {
-	checked atomic.Int64 // when the read began that was last published, in Unix nanoseconds
-	tried   atomic.Int64 // when the last read began, whatever came of it
+	next    atomic.Pointer[bucket] // in a chain of the table
+	checked atomic.Int64           // when the read began that was last published, in Unix nanoseconds
+	tried   atomic.Int64           // when the last read began, whatever came of it
 	used    atomic.Int64
 
 	reading    atomic.Bool // a read is under way
 	failing    atomic.Bool // the last read that ended has failed
 	refreshing atomic.Bool // in the background
 
+	name     bucketName
 	document Document // with rules, from the start
 	read     uint64   // the read that was last published
 }
@@ -73,6 +72,7 @@ func (b *buckets) open(ctx context.Context, options RefreshOptions, opts *Option
 		return err
 	}
 	b.ctx, b.opts, b.maxRules = ctx, opts, options.MaxRules
+	b.known = new(table)
 	b.loads = make(chan struct{}, maxLoads)
 	hold := Metrics.Open(metrics.OtherBuckets, *b.opts.Metrics)
 	numbers := make([]string, max(b.maxRules, corsrules.DefaultMaxRules))
@@ -90,7 +90,7 @@ func (b *buckets) PerBucket() {}
 // Rules implements Source. The empty name stands for a request that names no bucket.
 func (b *buckets) Rules(ctx context.Context, name string) (*Rules, error) {
 	now := time.Now()
-	if known, ok := b.find(name); ok {
+	if known := b.known.find(name); known != nil {
 		return b.current(ctx, name, known, now), nil
 	}
 	if name == "" || b.unknown.has(name, now.Add(-b.refresh)) {
@@ -99,46 +99,24 @@ func (b *buckets) Rules(ctx context.Context, name string) (*Rules, error) {
 	if err := b.update(ctx, name, now); err != nil {
 		return b.other, err
 	}
-	if known, ok := b.find(name); ok {
+	if known := b.known.find(name); known != nil {
 		return known.document.Rules(), nil
 	}
 	return b.other, nil
 }
 
-// change locks what is known of a bucket.
-func (b *buckets) change(name string) *sync.Mutex {
-	mu := &b.changes[stripe(name)]
-	mu.Lock()
-	return mu
-}
-
-// stripes is how many buckets can be changed at the same time. Which those are is chance.
-const stripes = 64
-
-var seed = maphash.MakeSeed()
-
-func stripe(bucket string) uint64 { return maphash.String(seed, bucket) % stripes }
-
-func (b *buckets) find(name string) (known *bucket, ok bool) {
-	found, ok := b.known.Load(name)
-	if !ok {
-		return nil, false
-	}
-	return found.(*bucket), true
-}
-
 func (b *buckets) newBucket(name string) *bucket {
-	known := new(bucket)
+	known := &bucket{name: newBucketName(name)}
 	d := &known.document
 	d.init(name, b.file(name), b.maxRules, b.opts)
 	d.numbered, d.other = b.numbered, b.other
 	return known
 }
 
-// forget drops a bucket's rules. The caller has the lock that change takes.
+// forget drops a bucket's rules. The caller has its lock.
 func (b *buckets) forget(name string) {
-	if found, ok := b.known.LoadAndDelete(name); ok {
-		found.(*bucket).document.Close()
+	if known := b.known.remove(name); known != nil {
+		known.document.Close()
 	}
 }
 
@@ -151,14 +129,14 @@ func (b *buckets) dropUnused() {
 		case <-b.ctx.Done():
 			return
 		case now := <-ticker.C:
-			b.known.Range(func(name, found any) bool {
-				if elapsed(&found.(*bucket).used, now) > unusedTime {
-					mu := b.change(name.(string))
-					b.forget(name.(string))
+			for known := range b.known.all() {
+				if elapsed(&known.used, now) > unusedTime {
+					name := known.name.String()
+					mu := b.known.lock(name)
+					b.forget(name)
 					mu.Unlock()
 				}
-				return true
-			})
+			}
 		}
 	}
 }
@@ -167,14 +145,13 @@ func (b *buckets) close() {
 	if b.other == nil {
 		return
 	}
-	for i := range b.changes { // so that none is being published
-		b.changes[i].Lock()
-		defer b.changes[i].Unlock()
+	for i := range b.known.locks { // so that none is being published
+		b.known.locks[i].Lock()
+		defer b.known.locks[i].Unlock()
 	}
 	b.closed = true
-	b.known.Range(func(_, found any) bool { // and keep it, for requests that are under way
-		found.(*bucket).document.Close()
-		return true
-	})
+	for known := range b.known.all() { // and keep it, for requests that are under way
+		known.document.Close()
+	}
 	b.other.Metrics.Close()
 }

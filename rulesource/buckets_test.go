@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -107,10 +108,10 @@ func TestDirectory(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "allows.xml"), []byte("<"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	found, _ := s.known.Load("allows")
+	known := s.known.find("allows")
 	eventually(t, "true", func() string {
 		reason(t, s, "allows")
-		return fmt.Sprint(found.(*bucket).document.Status().Err != nil)
+		return fmt.Sprint(known.document.Status().Err != nil)
 	})
 	if got := reason(t, s, "allows"); got != "" {
 		t.Errorf("the last good rules are not in force: %q", got)
@@ -224,10 +225,24 @@ func TestBuckets_namesThatDoNotExistGrowNothing(t *testing.T) {
 	for i := range 5 * maxUnknown {
 		reason(t, s, fmt.Sprintf("name-%d", i))
 	}
-	known := 0
-	s.known.Range(func(any, any) bool { known++; return true })
-	if known != 0 || len(s.unknown.seen) > maxUnknown {
+	if known := len(s.Reports()) - 1; known != 0 || len(s.unknown.seen) > maxUnknown { // one is of all others
 		t.Errorf("%d known, %d unknown", known, len(s.unknown.seen))
+	}
+}
+
+// A name that OSS would not allow has no document, whatever lies in the directory.
+func TestBuckets_theLongestName(t *testing.T) {
+	dir := t.TempDir()
+	s := openDirectory(t, dir, time.Minute)
+	for n, want := range map[int]string{maxName: "", maxName + 1: "no_rules"} {
+		name := strings.Repeat("a", n)
+		write(t, dir, name, "https://app.example.com")
+		if got := reason(t, s, name); got != want {
+			t.Errorf("%d bytes: %q; want %q", n, got, want)
+		}
+	}
+	if known := len(s.Reports()) - 1; known != 1 {
+		t.Errorf("%d buckets are known; want 1", known)
 	}
 }
 

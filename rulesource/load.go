@@ -36,8 +36,7 @@ func (b *buckets) current(ctx context.Context, name string, known *bucket, now t
 	switch {
 	case elapsed(&known.checked, now) >= b.refresh:
 		b.renew(ctx, name, known, now)
-		var ok bool
-		if known, ok = b.find(name); !ok {
+		if known = b.known.find(name); known == nil {
 			return b.other
 		}
 	case elapsed(&known.tried, now) >= b.refresh/2 && known.refreshing.CompareAndSwap(false, true):
@@ -107,7 +106,7 @@ func (b *buckets) wait(ctx context.Context, name string, since time.Time) error 
 // isKnownSince reports whether it is known, by a read that began after since, what document
 // a bucket has.
 func (b *buckets) isKnownSince(name string, since time.Time) bool {
-	if known, ok := b.find(name); ok {
+	if known := b.known.find(name); known != nil {
 		return known.checked.Load() > since.UnixNano()
 	}
 	return b.unknown.has(name, since)
@@ -116,7 +115,7 @@ func (b *buckets) isKnownSince(name string, since time.Time) bool {
 // isTriedSince reports whether a read began after since, even one that failed. Of a bucket
 // that is not loaded, one that failed is none: its requests have no other answer.
 func (b *buckets) isTriedSince(name string, since time.Time) bool {
-	if known, ok := b.find(name); ok {
+	if known := b.known.find(name); known != nil {
 		return known.tried.Load() > since.UnixNano()
 	}
 	return b.unknown.has(name, since)
@@ -129,7 +128,7 @@ func (b *buckets) load(name string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(b.ctx), loadDeadline)
 	defer cancel()
 	read, began := b.reads.Add(1), time.Now()
-	if known, ok := b.find(name); ok {
+	if known := b.known.find(name); known != nil {
 		known.tried.Store(began.UnixNano()) // before reading is set
 		known.reading.Store(true)
 		defer known.reading.Store(false)
@@ -149,9 +148,9 @@ func (b *buckets) load(name string) error {
 // old as the beginning of the read: however long that took, the document may have been
 // replaced meanwhile.
 func (b *buckets) publish(name string, content []byte, absent bool, read uint64, began time.Time) {
-	mu := b.change(name)
+	mu := b.known.lock(name)
 	defer mu.Unlock()
-	known, _ := b.find(name)
+	known := b.known.find(name)
 	switch {
 	case b.unknown.lastRead(name) > read || known != nil && known.read > read:
 	case absent:
@@ -163,7 +162,7 @@ func (b *buckets) publish(name string, content []byte, absent bool, read uint64,
 		known.used.Store(began.UnixNano())
 		known.tried.Store(began.UnixNano())
 		known.load(content, read, began)
-		b.known.Store(name, known)
+		b.known.add(name, known)
 	default:
 		known.load(content, read, began)
 	}
@@ -184,6 +183,9 @@ func (known *bucket) load(content []byte, read uint64, began time.Time) {
 // readOne reads a document when there is room, and gives up when ctx is done even if the
 // storage does not.
 func (b *buckets) readOne(ctx context.Context, name string) ([]byte, error) {
+	if len(name) > maxName {
+		return nil, fmt.Errorf("%w: a bucket's name has at most %d bytes", fs.ErrNotExist, maxName)
+	}
 	content, err := bounded(ctx, b.loads, func() ([]byte, error) { return b.read(ctx, name) })
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("bucket %s: reading its rules: %w", name, err)
@@ -203,7 +205,7 @@ func (b *buckets) failed(name string, err error) {
 	if b.ctx.Err() != nil { // which may be why
 		return
 	}
-	if known, ok := b.find(name); ok {
+	if known := b.known.find(name); known != nil {
 		known.failing.Store(true)
 	}
 	b.failing.Store(true)

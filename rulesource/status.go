@@ -43,10 +43,9 @@ func (s *Inline) Reports() []Report { return []Report{s.document.Report()} }
 // Reports implements Reporter.
 func (b *buckets) Reports() []Report {
 	var reports []Report
-	b.known.Range(func(_, found any) bool {
-		reports = append(reports, found.(*bucket).document.Report())
-		return true
-	})
+	for known := range b.known.all() {
+		reports = append(reports, known.document.Report())
+	}
 	slices.SortFunc(reports, func(a, b Report) int { return cmp.Compare(a.Rules.Name, b.Rules.Name) })
 	other := Report{Rules: b.other}
 	if trouble := b.trouble.Load(); trouble != nil {
