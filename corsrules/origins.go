@@ -15,10 +15,9 @@ type origins struct {
 	// listed is a hash table with open addressing: an entry stands in the first free
 	// place from the one that its origin's hash names, so that those of one origin are
 	// found in the order of the rules. A quarter of the places, at least, stay free.
-	listed []listedOrigin
-	mask   uint64 // the number of places, a power of two, less one
+	listed []listedOrigin // as many as a power of two
 
-	patterns []originPattern // in the order of the rules
+	patterns []pattern // in the order of the rules
 }
 
 // listedOrigin is an exact origin of a rule. It has the size of a line of the processor's
@@ -30,12 +29,6 @@ type listedOrigin struct {
 	long   string // an origin that is longer than text
 }
 
-// originPattern is an origin of a rule that has a "*".
-type originPattern struct {
-	pattern
-	rule uint16 // its index
-}
-
 // hashSeed keeps whoever writes rules from choosing origins that meet in one place.
 var hashSeed = maphash.MakeSeed()
 
@@ -45,23 +38,24 @@ func newOrigins(rules []CORSRule) origins {
 		rule uint16
 	}
 	var exact []exactOrigin
-	var patterns []originPattern
+	var patterns []pattern
 	for i, r := range rules {
 		rule := uint16(i)
 		for _, origin := range r.AllowedOrigins {
 			origin = lower(origin)
 			if p, ok := newPattern(origin); ok {
-				patterns = append(patterns, originPattern{p, rule})
+				p.rule = rule
+				patterns = append(patterns, p)
 			} else if isSerializedOrigin(origin) { // else no Origin header can have it
 				exact = append(exact, exactOrigin{origin, rule})
 			}
 		}
 	}
-	places, mask := 1, uint64(0)
+	places := 1
 	for places*3/4 < len(exact) {
-		places, mask = places*2, mask<<1|1
+		places *= 2
 	}
-	o := origins{listed: make([]listedOrigin, places), mask: mask, patterns: slices.Clone(patterns)}
+	o := origins{listed: make([]listedOrigin, places), patterns: slices.Clone(patterns)}
 	for _, e := range exact {
 		place := o.hash(e.text)
 		for o.listed[place].length != 0 {
@@ -87,9 +81,11 @@ func (l *listedOrigin) is(origin string) bool {
 	return string(l.text[:l.length]) == origin
 }
 
-func (o *origins) hash(origin string) uint64 { return maphash.String(hashSeed, origin) & o.mask }
+func (o *origins) hash(origin string) uint64 { return maphash.String(hashSeed, origin) & o.mask() }
 
-func (o *origins) after(place uint64) uint64 { return (place + 1) & o.mask }
+func (o *origins) after(place uint64) uint64 { return (place + 1) & o.mask() }
+
+func (o *origins) mask() uint64 { return uint64(len(o.listed)) - 1 }
 
 // noMore stands behind the indexes of all rules.
 const noMore = math.MaxInt
@@ -97,11 +93,11 @@ const noMore = math.MaxInt
 // search goes through the rules that allow an origin, in their order.
 type search struct {
 	origins  *origins
-	folded   string          // the origin in lower case
-	rule     int             // that was found last
-	listed   int             // the next rule that lists the origin
-	place    uint64          // where that of the one after it may be
-	patterns []originPattern // not tried yet
+	folded   string    // the origin in lower case
+	rule     int       // that was found last
+	listed   int       // the next rule that lists the origin
+	place    uint64    // where that of the one after it may be
+	patterns []pattern // not tried yet
 }
 
 // begin begins to search for an origin.
@@ -139,7 +135,7 @@ func (s *search) next() int {
 			break
 		}
 		s.patterns = s.patterns[1:]
-		if rule > last && matches(&p.pattern, s.folded) {
+		if rule > last && matches(p, s.folded) {
 			s.rule = rule
 			break
 		}

@@ -7,18 +7,20 @@ import "strings"
 // https://ab*bc does not match https://abc.
 type pattern struct {
 	value string
-	star  uint32 // where the "*" is
 
 	// begin is how the suffix begins. It tells most values apart without a look at the
 	// text, which is not in the processor's cache where there are very many buckets.
 	begin uint32
+
+	star uint16 // where the "*" is
+	rule uint16 // of an origin: its rule's index
 }
 
 // newPattern returns a value's pattern; ok is false where it has no "*".
 func newPattern(value string) (p pattern, ok bool) {
 	_, suffix, ok := strings.Cut(value, "*")
 	star := len(value) - len(suffix) - len("*")
-	return pattern{value, uint32(star), beginning(suffix)}, ok //nolint:gosec // a document has 16 KB
+	return pattern{value: value, begin: beginning(suffix), star: uint16(star)}, ok //nolint:gosec // a document has 16 KB
 }
 
 func matches[text string | headerList](p *pattern, s text) bool {

@@ -20,8 +20,7 @@ type Document struct {
 	status  atomic.Pointer[Status]
 
 	name    string
-	file    string
-	parsing corsrules.Options
+	parsing corsrules.Options // with what faults call the document
 	opts    *Options
 	metrics *metrics.Ruleset // from the first publication on, if it has its own
 
@@ -51,7 +50,7 @@ func NewDocument(name, file string, maxRules int, opts *Options) *Document {
 }
 
 func (d *Document) init(name, file string, maxRules int, opts *Options) {
-	d.name, d.file, d.opts = name, file, opts
+	d.name, d.opts = name, opts
 	if opts.Name != "" {
 		d.name = opts.Name
 	}
@@ -155,7 +154,7 @@ func (d *Document) Failed(err error) {
 }
 
 func (d *Document) log() *zap.Logger {
-	return d.opts.Logger.With(zap.String("ruleset", d.name), zap.String("document", d.file))
+	return d.opts.Logger.With(zap.String("ruleset", d.name), zap.String("document", d.parsing.File))
 }
 
 // Close ends the document's metrics.

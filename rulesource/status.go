@@ -31,7 +31,7 @@ func (r *Rules) Hits(kind metrics.Kind, i int) uint64 { return r.hits[i].Hits(ki
 
 // Report returns what the document has in force.
 func (d *Document) Report() Report {
-	return Report{Rules: d.Rules(), Document: d.file, Status: d.Status()}
+	return Report{Rules: d.Rules(), Document: d.parsing.File, Status: d.Status()}
 }
 
 // Reports implements Reporter.
