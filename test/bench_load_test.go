@@ -68,9 +68,6 @@ type benchTarget struct {
 	name string
 	pid  int
 	url  string
-
-	requests string // Lua that makes one after another; empty: all are as the loader says
-	prepare  func() // called before each load; nil: there is nothing to prepare
 }
 
 // loadRun is what a load of some time showed.
@@ -95,12 +92,9 @@ func (s *loadSeries) add(r loadRun) {
 // Any answer but the expected one fails the test.
 func (l loader) load(t *testing.T, target benchTarget) loadRun {
 	t.Helper()
-	if target.prepare != nil {
-		target.prepare()
-	}
 	before := cpuTime(t, target.pid)
 	cmd := exec.Command("taskset", "-c", loadCore, "wrk", "--timeout", "10s",
-		"-t1", fmt.Sprintf("-c%d", l.connections), fmt.Sprintf("-d%ds", max(1, int(l.time.Seconds()))), "-s", l.script(t, target), target.url)
+		"-t1", fmt.Sprintf("-c%d", l.connections), fmt.Sprintf("-d%ds", max(1, int(l.time.Seconds()))), "-s", l.script(t), target.url)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %v\n%s", cmd.Args, err, out)
@@ -126,14 +120,13 @@ type loader struct {
 }
 
 // script returns a program for wrk that asks, and tells what came of it.
-func (l loader) script(t *testing.T, target benchTarget) string {
+func (l loader) script(t *testing.T) string {
 	t.Helper()
 	var b strings.Builder
 	fmt.Fprintf(&b, "wrk.method = %q\n", l.method)
 	for name, value := range l.header {
 		fmt.Fprintf(&b, "wrk.headers[%q] = %q\n", name, value)
 	}
-	b.WriteString(target.requests)
 	b.WriteString(`done = function(summary, latency, requests)
 	local e = summary.errors
 	io.write(string.format("RESULT %d %d %d %f %f %f\n", summary.requests, summary.duration,

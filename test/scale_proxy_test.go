@@ -111,10 +111,11 @@ func tenRules(tenant int) string {
 	return b.String()
 }
 
-// scalePreflight is one that the last rule of a tenant's document allows.
-func scalePreflight(bucket string) string {
+// scalePreflight is one that the last rule of a tenant's document allows, for one of its
+// objects.
+func scalePreflight(bucket string, object int) string {
 	tenant, _ := strings.CutPrefix(bucket, "tenant-")
-	return request("OPTIONS /"+bucket+"/k HTTP/1.1", "Host: store", "Origin: https://app9.tenant"+tenant+".example.com",
+	return request("OPTIONS /"+bucket+"/"+strconv.Itoa(object)+" HTTP/1.1", "Host: store", "Origin: https://app9.tenant"+tenant+".example.com",
 		"Access-Control-Request-Method: PUT", "Access-Control-Request-Headers: content-type")
 }
 
@@ -155,7 +156,7 @@ func (p *scaleProxy) ask(t *testing.T, n, batch, status int, name func(int) stri
 func askBatch(conn io.Writer, reader *bufio.Reader, first, last, status int, name func(int) string) error {
 	var text strings.Builder
 	for i := first; i < last; i++ {
-		text.WriteString(scalePreflight(name(i)))
+		text.WriteString(scalePreflight(name(i), 0))
 	}
 	if _, err := io.WriteString(conn, text.String()); err != nil {
 		return err
