@@ -3,6 +3,7 @@ package corsrules
 import (
 	"hash/maphash"
 	"math"
+	"math/bits"
 	"slices"
 )
 
@@ -14,14 +15,15 @@ import (
 type origins struct {
 	// listed is a hash table with open addressing: an entry stands in the first free
 	// place from the one that its origin's hash names, so that those of one origin are
-	// found in the order of the rules. A quarter of the places, at least, stay free.
-	listed []listedOrigin // as many as a power of two
+	// found in the order of the rules. A third of the places, at least, stay free.
+	listed []listedOrigin
 
 	patterns []pattern // in the order of the rules
 }
 
-// listedOrigin is an exact origin of a rule. It has the size of a line of the processor's
-// cache, and most origins' text is in it: elsewhere it would be waited for in its turn.
+// listedOrigin is an exact origin of a rule, in lower case. It has the size of a line of the
+// processor's cache, and most origins' text is in it: elsewhere it would be waited for in its
+// turn.
 type listedOrigin struct {
 	rule   uint16 // its index
 	length uint16 // of the origin; 0: a free place
@@ -51,13 +53,9 @@ func newOrigins(rules []CORSRule) origins {
 			}
 		}
 	}
-	places := 1
-	for places*3/4 < len(exact) {
-		places *= 2
-	}
-	o := origins{listed: make([]listedOrigin, places), patterns: slices.Clone(patterns)}
+	o := origins{listed: make([]listedOrigin, len(exact)*3/2+1), patterns: slices.Clone(patterns)}
 	for _, e := range exact {
-		place := o.hash(e.text)
+		place := o.first(e.text)
 		for o.listed[place].length != 0 {
 			place = o.after(place)
 		}
@@ -81,11 +79,19 @@ func (l *listedOrigin) is(origin string) bool {
 	return string(l.text[:l.length]) == origin
 }
 
-func (o *origins) hash(origin string) uint64 { return maphash.String(hashSeed, origin) & o.mask() }
+// first returns the place that an origin's hash names: as far into the table as the hash is into
+// all numbers.
+func (o *origins) first(origin string) uint64 {
+	place, _ := bits.Mul64(maphash.String(hashSeed, origin), uint64(len(o.listed)))
+	return place
+}
 
-func (o *origins) after(place uint64) uint64 { return (place + 1) & o.mask() }
-
-func (o *origins) mask() uint64 { return uint64(len(o.listed)) - 1 }
+func (o *origins) after(place uint64) uint64 {
+	if place++; place < uint64(len(o.listed)) {
+		return place
+	}
+	return 0
+}
 
 // noMore stands behind the indexes of all rules.
 const noMore = math.MaxInt
@@ -102,7 +108,7 @@ type search struct {
 
 // begin begins to search for an origin.
 func (s *search) begin(o *origins, folded string) {
-	s.origins, s.folded, s.rule, s.place, s.patterns = o, folded, -1, o.hash(folded), o.patterns
+	s.origins, s.folded, s.rule, s.place, s.patterns = o, folded, -1, o.first(folded), o.patterns
 	s.lookUp()
 }
 
