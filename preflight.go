@@ -4,12 +4,12 @@ import (
 	"net/http"
 
 	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
-	"github.com/caddy-oss-cors/caddy-oss-cors/ossanswer"
+	"github.com/caddy-oss-cors/caddy-oss-cors/internal/ossresponse"
 )
 
 // answerPreflight answers as OSS does (docs/oss-behaviour.md, section 3).
 func (a *answer) answerPreflight(w http.ResponseWriter) error {
-	answer := ossanswer.New(w, a.request, a.start)
+	answer := ossresponse.New(w, a.request, a.start)
 	removeAccessControl(w.Header())
 	a.setHeaders(w.Header(), new(headerValues))
 	switch {
@@ -27,28 +27,28 @@ func (a *answer) answerPreflight(w http.ResponseWriter) error {
 
 // The messages are OSS's own, misspellings included.
 var (
-	notEnabled = ossanswer.Error{
+	notEnabled = ossresponse.Error{
 		Status: http.StatusForbidden, Code: "AccessForbidden", EC: "0003-00000601",
 		Message: "CORSResponse: CORS is not enabled for this bucket.",
 	}
-	notAllowed = ossanswer.Error{
+	notAllowed = ossresponse.Error{
 		Status: http.StatusForbidden, Code: "AccessForbidden", EC: "0003-00000602",
 		Message: "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request method / Access-Control-Request-Method or Access-Control-Requet-Headers are not whitelisted by the resource's CORS spec.",
 	}
-	missingOrigin = ossanswer.Error{
+	missingOrigin = ossresponse.Error{
 		Status: http.StatusBadRequest, Code: "BadRequest", EC: "0034-00000101",
 		Message: "Insufficient information. Origin request header needed.",
 	}
-	missingMethod = ossanswer.Error{
+	missingMethod = ossresponse.Error{
 		Status: http.StatusBadRequest, Code: "BadRequest", EC: "0034-00000102",
 		Message: "Insufficient information. Request Access-Control-Request-Method header needed.",
 	}
-	unreachable = ossanswer.Error{ // OSS has no such case
+	unreachable = ossresponse.Error{ // OSS has no such case
 		Status: http.StatusServiceUnavailable, Code: "ServiceUnavailable",
 		Message: "The CORS rules of this bucket cannot be read at the moment. Please try again.",
 	}
 
-	preflightErrors = map[corsrules.Reason]ossanswer.Error{
+	preflightErrors = map[corsrules.Reason]ossresponse.Error{
 		corsrules.NoRules:        notEnabled,
 		corsrules.MissingOrigin:  missingOrigin,
 		corsrules.MissingMethod:  missingMethod,

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
-	"github.com/caddy-oss-cors/caddy-oss-cors/ossanswer"
+	"github.com/caddy-oss-cors/caddy-oss-cors/internal/ossresponse"
 )
 
 // Store keeps one document for each bucket. Its methods may be called from any goroutine,
@@ -96,7 +96,7 @@ type Result struct {
 // whole, and after 503, where the store did not answer in time, these may still replace
 // those later. 200 to PutBucketCors is given only when the store has said that it has them.
 func (a *API) Serve(w http.ResponseWriter, r *http.Request, bucket string) Result {
-	answer := ossanswer.New(w, r, time.Now())
+	answer := ossresponse.New(w, r, time.Now())
 	result := Result{Operation: operations[r.Method], Bucket: bucket, RequestID: answer.RequestID()}
 	var doc string
 	result.KeyID, doc, result.Err = a.do(r, bucket)
@@ -224,8 +224,8 @@ func storeError(err error) error {
 
 // errorAnswer returns what the client is told of an error. Of several faults that is the
 // first.
-func errorAnswer(err error) ossanswer.Error {
-	var e ossanswer.Error
+func errorAnswer(err error) ossresponse.Error {
+	var e ossresponse.Error
 	if errors.As(err, &e) {
 		return e
 	}
@@ -238,8 +238,8 @@ func errorAnswer(err error) ossanswer.Error {
 
 // faultAnswer returns OSS's answer to a fault of the rules. Its own words for malformed
 // XML and too many rules are fixed; for the others they are not known.
-func faultAnswer(f *corsrules.Fault) ossanswer.Error {
-	e := ossanswer.Error{Status: http.StatusBadRequest, Code: f.Code, Message: f.Message, EC: f.EC}
+func faultAnswer(f *corsrules.Fault) ossresponse.Error {
+	e := ossresponse.Error{Status: http.StatusBadRequest, Code: f.Code, Message: f.Message, EC: f.EC}
 	switch f.Code {
 	case corsrules.CodeMalformedXML:
 		e.Message = "The XML you provided was not well-formed or did not validate against our published schema."

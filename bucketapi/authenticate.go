@@ -11,7 +11,7 @@ import (
 const maxSkew = 15 * time.Minute
 
 // authenticate returns the ID of the key that signed r for the bucket. The error, if any,
-// is an ossanswer.Error. r's body is not read: neither version's signature covers it, but
+// is an ossresponse.Error. r's body is not read: neither version's signature covers it, but
 // for the Content-MD5 that a client may send.
 func (a *API) authenticate(r *http.Request, bucket string) (keyID string, err error) {
 	auth, err := parseAuthorization(r.Header["Authorization"])

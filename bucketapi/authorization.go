@@ -36,7 +36,7 @@ type authorization struct {
 //	OSS <id>:<signature>
 //	OSS4-HMAC-SHA256 Credential=<id>/<date>/<region>/oss/aliyun_v4_request,AdditionalHeaders=<name;…>,Signature=<signature>
 //
-// The error, if any, is an ossanswer.Error. One that this API has no use for, such as
+// The error, if any, is an ossresponse.Error. One that this API has no use for, such as
 // that of another scheme, is none.
 func parseAuthorization(lines []string) (authorization, error) {
 	switch {

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-oss-cors/caddy-oss-cors/ossanswer"
+	"github.com/caddy-oss-cors/caddy-oss-cors/internal/ossresponse"
 )
 
 // The key and the bucket of all requests in testdata. These are what the clients that
@@ -74,7 +74,7 @@ func when(t testing.TB, r *http.Request) time.Time {
 
 // codeOf returns an error's Code; empty for none.
 func codeOf(err error) string {
-	var e ossanswer.Error
+	var e ossresponse.Error
 	if err == nil || !errors.As(err, &e) {
 		return ""
 	}

@@ -1,4 +1,4 @@
-package ossanswer
+package ossresponse
 
 import (
 	"encoding/xml"

@@ -1,6 +1,6 @@
-// Package ossanswer writes answers as OSS does: the request id and the time taken in
-// the header, and errors as XML documents.
-package ossanswer
+// Package ossresponse writes responses in OSS's form: the request id and the time taken in
+// the header, and errors as XML documents (docs/oss-behaviour.md, section 3).
+package ossresponse
 
 import (
 	"io"
@@ -14,31 +14,26 @@ import (
 	"github.com/caddy-oss-cors/caddy-oss-cors/internal/xmltext"
 )
 
-// Answer is the answer to one request. Exactly one of Empty, XML and Error writes it.
-type Answer struct {
+// Writer writes the response to one request. Call exactly one of Empty, XML and Error.
+type Writer struct {
 	w     http.ResponseWriter
 	host  string
 	id    string
 	start time.Time
-
-	// Room for the values of the headers that are set: one allocation with the Answer,
-	// in place of one for each.
-	values [5]string
-	used   int
 }
 
-// New begins the answer to r, on which work began at start. What an earlier handler said in
-// the header about a body of its own is removed.
-func New(w http.ResponseWriter, r *http.Request, start time.Time) *Answer {
+// New begins the response to r; start is when work on r began. It removes the header fields
+// with which an earlier handler described a body of its own.
+func New(w http.ResponseWriter, r *http.Request, start time.Time) *Writer {
 	for _, key := range []string{"Content-Type", "Content-Encoding", "Etag", "Last-Modified"} {
 		delete(w.Header(), key)
 	}
-	return &Answer{w: w, host: r.Host, id: requestID(start), start: start}
+	return &Writer{w: w, host: r.Host, id: requestID(start), start: start}
 }
 
-// RequestID is the id that the client is given, in the header and in an error's
-// document: 24 hexadecimal digits in upper case, the first 8 the Unix seconds.
-func (a *Answer) RequestID() string { return a.id }
+// RequestID is the id that the client gets, in the header and in an error document: 24
+// upper-case hexadecimal digits, of which the first 8 are the Unix seconds.
+func (w *Writer) RequestID() string { return w.id }
 
 func requestID(now time.Time) string {
 	var id [24]byte
@@ -47,8 +42,8 @@ func requestID(now time.Time) string {
 	return string(id[:])
 }
 
-// putHex fills dst with the last digits of n: many times faster than package fmt, on the
-// path of every preflight.
+// putHex fills dst with the last hexadecimal digits of n. It is on the path of every
+// preflight, and many times faster than package fmt.
 func putHex(dst []byte, n uint64) {
 	for i := len(dst) - 1; i >= 0; i-- {
 		dst[i] = "0123456789ABCDEF"[n&0xF]
@@ -56,45 +51,41 @@ func putHex(dst []byte, n uint64) {
 	}
 }
 
-// Empty writes an answer without a body.
-func (a *Answer) Empty(status int) {
+// Empty writes a response without a body.
+func (w *Writer) Empty(status int) {
 	if status != http.StatusNoContent {
-		a.set("Content-Length", "0")
+		w.set("Content-Length", "0")
 	}
-	a.writeHeader(status)
+	w.writeHeader(status)
 }
 
 // XML writes a document.
-func (a *Answer) XML(status int, doc string) error {
-	a.set("Content-Type", "application/xml")
-	a.set("Content-Length", strconv.Itoa(len(doc)))
-	a.writeHeader(status)
-	_, err := io.WriteString(a.w, doc)
+func (w *Writer) XML(status int, doc string) error {
+	w.set("Content-Type", "application/xml")
+	w.set("Content-Length", strconv.Itoa(len(doc)))
+	w.writeHeader(status)
+	_, err := io.WriteString(w.w, doc)
 	return err
 }
 
-// Error writes an error's document.
-func (a *Answer) Error(e Error) error {
+// Error writes an error document.
+func (w *Writer) Error(e Error) error {
 	if e.EC != "" {
-		a.set("X-Oss-Ec", e.EC)
+		w.set("X-Oss-Ec", e.EC)
 	}
-	return a.XML(e.Status, e.document(a.id, a.host))
+	return w.XML(e.Status, e.document(w.id, w.host))
 }
 
-func (a *Answer) writeHeader(status int) {
-	a.set("X-Oss-Request-Id", a.id)
-	a.set("X-Oss-Server-Time", strconv.FormatInt(time.Since(a.start).Milliseconds(), 10))
-	a.w.WriteHeader(status)
+func (w *Writer) writeHeader(status int) {
+	w.set("X-Oss-Request-Id", w.id)
+	w.set("X-Oss-Server-Time", strconv.FormatInt(time.Since(w.start).Milliseconds(), 10))
+	w.w.WriteHeader(status)
 }
 
-// set sets a header of the answer; the key is canonical.
-func (a *Answer) set(key, value string) {
-	a.values[a.used] = value
-	a.w.Header()[key] = a.values[a.used : a.used+1 : a.used+1]
-	a.used++
-}
+// set sets a header field; key is canonical.
+func (w *Writer) set(key, value string) { w.w.Header()[key] = []string{value} }
 
-// Error is an error answer of OSS's.
+// Error is one of OSS's error responses.
 type Error struct {
 	// Status is the HTTP status.
 	Status int
