@@ -70,31 +70,34 @@ func checkMaxAge(seconds string) string {
 
 // checkCredentialedOrigin refuses what would let sites that the rule's author never
 // thought of read responses with a user's cookies: null, which any sandboxed frame can
-// send; an origin without a scheme; and any * but a whole leading host label before
-// a domain of two labels or more, or the port.
+// send; an origin without a scheme; and any * but the port, or a whole leading label of a
+// domain under which not anybody can have a name.
 func checkCredentialedOrigin(origin string) string {
-	const beside = " cannot stand beside allow_credentials: "
+	quoted := quoteShort(origin) + " is not allowed with allow_credentials: "
 	if strings.EqualFold(origin, "null") {
-		return quoteShort(origin) + beside + "any page can send the null origin from a sandboxed frame"
+		return quoted + "any page can send the null origin from a sandboxed frame"
 	}
 	if origin == "*" {
-		return quoteShort(origin) + beside + "it would let every site read with a user's cookies; list the origins"
+		return quoted + "every site could read with a user's cookies; list the origins"
 	}
 	scheme, rest, ok := strings.Cut(origin, "://")
 	if !ok || scheme == "" || strings.Contains(scheme, "*") {
-		return quoteShort(origin) + beside + "it has no scheme; write an origin such as https://app.example.com"
+		return quoted + "it has no scheme; write an origin such as https://app.example.com"
+	}
+	if !strings.Contains(rest, "*") {
+		return ""
 	}
 	host, port := splitPort(rest)
 	label, domain, _ := strings.Cut(host, ".")
 	switch {
-	case !strings.Contains(origin, "*"):
-		return ""
 	case port == "*" && host != "":
 		return ""
-	case label == "*" && hasTwoLabels(domain):
-		return ""
+	case label != "*" || domain == "":
+		return quoted + "a * may only be the port (http://localhost:*) or the whole first label of a host (https://*.example.com)"
+	case anybodyUnder(domain):
+		return quoted + "anybody can have a name under " + domain + "; name your sites, such as https://*.example.com"
 	}
-	return quoteShort(origin) + beside + "a * may only be the port (http://localhost:*) or the whole first label of a host (https://*.example.com)"
+	return ""
 }
 
 // splitPort splits host:port, a bracketed IPv6 address included; port may be "".
@@ -104,11 +107,6 @@ func splitPort(hostport string) (host, port string) {
 		return hostport, ""
 	}
 	return hostport[:colon], hostport[colon+1:]
-}
-
-func hasTwoLabels(domain string) bool {
-	labels := strings.Split(strings.TrimSuffix(domain, "."), ".")
-	return len(labels) >= 2 && !slices.Contains(labels, "")
 }
 
 // quoteShort quotes a value for a message, cut to what a person reads.

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"golang.org/x/net/idna"
-	"golang.org/x/net/publicsuffix"
 )
 
 // originChecks are asked about each AllowedOrigin by itself. Each returns a finding's
@@ -150,9 +149,9 @@ func checkWildcard(origin string) (code, message, advice string) {
 		return LintWideOrigin,
 			fmt.Sprintf("%s matches anybody's site, such as %s", quoteShort(origin), strangerAfter(prefix)+tail),
 			"name your sites (https://*.example.com); or write a lone * if any site may read, which caches keep as one answer"
-	case isPublicSuffix(domain):
+	case anybodyUnder(domain):
 		return LintWideOrigin,
-			fmt.Sprintf("%s matches anybody's site: anyone can have a name under %s", quoteShort(origin), domain),
+			fmt.Sprintf("%s matches anybody's site: anybody can have a name under %s", quoteShort(origin), domain),
 			"name your sites, such as https://*.example.com"
 	case !dotted && !isSubdomain(domain):
 		return LintGluedWildcard,
@@ -197,18 +196,4 @@ func strangerAfter(prefix string) string {
 		return prefix + "evil.example"
 	}
 	return prefix + ".evil.example"
-}
-
-// isPublicSuffix reports whether anyone can register names under a domain: com, co.uk,
-// github.io. Names that are on no list, such as localhost, are private.
-func isPublicSuffix(domain string) bool {
-	suffix, icann := publicsuffix.PublicSuffix(domain)
-	return suffix == domain && (icann || strings.Contains(suffix, "."))
-}
-
-// isSubdomain reports whether a domain is beneath one that somebody registered, who then
-// has all names that end like it.
-func isSubdomain(domain string) bool {
-	registered, err := publicsuffix.EffectiveTLDPlusOne(domain)
-	return err == nil && registered != domain
 }

@@ -21,9 +21,9 @@ func TestCVE_2018_20744_wildcardReflected(t *testing.T) {
 			}
 		}
 	}
-	for _, origin := range []string{"*", "https://*", "http*://example.com", "https://*example.com", "https://*.com", "https://example.*", "null", "NULL", "www.example.com", "*://app.example.com"} {
+	for _, origin := range []string{"*", "https://*", "http*://example.com", "https://*example.com", "https://*.com", "https://example.*", "null", "NULL", "www.example.com", "*://app.example.com", "https://*.vercel.app", "https://*.co.uk"} {
 		t.Run(origin, func(t *testing.T) {
-			refusesStart(t, rulesFor(false, "https://app.example.com", origin), "cannot stand beside allow_credentials")
+			refusesStart(t, rulesFor(false, "https://app.example.com", origin), "is not allowed with allow_credentials")
 		})
 	}
 }
