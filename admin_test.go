@@ -28,7 +28,7 @@ func serving(t *testing.T, source rulesource.Source, name string) *Handler {
 	t.Helper()
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
 	t.Cleanup(cancel)
-	err := source.Open(ctx, &rulesource.Options{Name: name, Logger: zap.NewNop(), Metrics: &metrics.Options{}})
+	err := source.Open(ctx, &rulesource.Options{Name: name, Logger: zap.NewNop(), Store: metrics.NewStore()})
 	if err != nil {
 		t.Fatal(err)
 	}

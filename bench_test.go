@@ -62,7 +62,7 @@ var benchNext = caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Reques
 func BenchmarkHandler(b *testing.B) {
 	source := &rulesource.Inline{XML: appRules}
 	err := source.Open(caddy.Context{}, &rulesource.Options{
-		Name: "bench", Logger: zap.NewNop(), Metrics: &metrics.Options{DeniedOrigins: metrics.DefaultDeniedOrigins},
+		Name: "bench", Logger: zap.NewNop(), Store: metrics.NewStore(), Metrics: metrics.Options{DeniedOrigins: metrics.DefaultDeniedOrigins},
 	})
 	if err != nil {
 		b.Fatal(err)
@@ -208,14 +208,14 @@ func observedHandler(b *testing.B, on, logged bool) http.Handler {
 		b.Cleanup(func() { _ = source.Cleanup() })
 		return source
 	}
-	opts, server := &metrics.Options{Shadow: on}, new(caddyhttp.Server)
+	opts, server := metrics.Options{Shadow: on}, new(caddyhttp.Server)
 	if on {
 		opts.DeniedOrigins = metrics.DefaultDeniedOrigins
 	}
 	if logged {
 		server.Logs = new(caddyhttp.ServerLogConfig)
 	}
-	handler := &Handler{source: open(&rulesource.Options{Metrics: opts}), log: zap.NewNop(), DebugHeader: on}
+	handler := &Handler{source: open(&rulesource.Options{Store: metrics.NewStore(), Metrics: opts}), log: zap.NewNop(), DebugHeader: on}
 	if on {
 		handler.shadow = open(&rulesource.Options{})
 	}

@@ -81,7 +81,7 @@ func handlerOf(b *testing.B, dir string) *Handler {
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
 	b.Cleanup(cancel)
 	source := &rulesource.Directory{Path: dir, RefreshOptions: rulesource.RefreshOptions{Refresh: caddy.Duration(time.Hour)}}
-	opts := &rulesource.Options{Logger: zap.NewNop(), Metrics: &metrics.Options{DeniedOrigins: metrics.DefaultDeniedOrigins}}
+	opts := &rulesource.Options{Logger: zap.NewNop(), Store: metrics.NewStore(), Metrics: metrics.Options{DeniedOrigins: metrics.DefaultDeniedOrigins}}
 	if err := source.Open(ctx, opts); err != nil {
 		b.Fatal(err)
 	}

@@ -19,7 +19,6 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 
 	"github.com/caddy-oss-cors/caddy-oss-cors/internal/freeport"
-	"github.com/caddy-oss-cors/caddy-oss-cors/rulesource"
 )
 
 // The tests run a whole Caddy in this process, of which there is one: they are not parallel.
@@ -41,21 +40,17 @@ type proxy struct {
 func newProxy(t testing.TB) *proxy {
 	t.Helper()
 	t.Chdir(t.TempDir())
-	countAnew(t)
-	t.Cleanup(func() {
-		if err := caddy.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	return &proxy{state: t.TempDir(), options: "log {\noutput discard\n}"}
+	p := &proxy{state: t.TempDir(), options: "log {\noutput discard\n}"}
+	t.Cleanup(func() { p.stop(t) })
+	return p
 }
 
-// countAnew gives a test counts of its own: those of the process go on.
-func countAnew(t testing.TB) {
+// stop ends the configuration. With the last one, all counts of the process are forgotten.
+func (p *proxy) stop(t testing.TB) {
 	t.Helper()
-	ofProcess := rulesource.Metrics
-	t.Cleanup(func() { rulesource.Metrics = ofProcess })
-	rulesource.Metrics = rulesource.NewMetrics()
+	if err := caddy.Stop(); err != nil {
+		t.Error(err)
+	}
 }
 
 // freePorts returns n different loopback addresses that nobody listens at.

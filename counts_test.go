@@ -124,7 +124,7 @@ func TestSitesOfOneNameCountTogether(t *testing.T) {
 		{"one site, two places", "handle /a* {\noss_cors cors.xml\n}\nhandle {\noss_cors cors.xml\n}", "respond served", "cors.xml"},
 	} {
 		t.Run(test.desc, func(t *testing.T) {
-			countAnew(t)
+			p.stop(t) // so that counts begin anew
 			p.load(t, test.first, test.second)
 			p.ask(t, "GET /a HTTP/1.1", fromStranger)
 			p.ask(t, "GET /b HTTP/1.1", fromStranger)

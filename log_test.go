@@ -42,3 +42,12 @@ func TestDenialIsLoggedAsSent(t *testing.T) {
 		})
 	}
 }
+
+func TestShouldLog(t *testing.T) {
+	logged := map[uint64]bool{1: true, 10: true, 100: true, 1000: true}
+	for n := range uint64(1001) {
+		if got := shouldLog(n); got != logged[n] {
+			t.Errorf("%d: %t", n, got)
+		}
+	}
+}

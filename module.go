@@ -160,7 +160,8 @@ func (h *Handler) open(ctx caddy.Context) error {
 		Name:             h.Name,
 		AllowCredentials: h.AllowCredentials,
 		Logger:           h.log,
-		Metrics:          &metrics.Options{DeniedOrigins: metrics.DefaultDeniedOrigins, Shadow: h.Shadow != ""},
+		Store:            metrics.Default,
+		Metrics:          metrics.Options{DeniedOrigins: metrics.DefaultDeniedOrigins, Shadow: h.Shadow != ""},
 	}
 	if h.DeniedOrigins != nil {
 		opts.Metrics.DeniedOrigins = *h.DeniedOrigins
@@ -184,7 +185,7 @@ func (h *Handler) open(ctx caddy.Context) error {
 // registerMetrics shows the process's counts in a configuration's registry, once however
 // many handlers it has.
 func registerMetrics(registry prometheus.Registerer) error {
-	err := registry.Register(rulesource.Metrics)
+	err := registry.Register(metrics.Default)
 	if errors.As(err, new(prometheus.AlreadyRegisteredError)) {
 		return nil
 	}

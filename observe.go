@@ -17,7 +17,7 @@ import (
 // observe counts the decision, compares it with the shadow's, and makes it known to
 // Caddy's placeholders and access log.
 func (a *answer) observe() {
-	a.worthALine = a.rules.Count(a.kind, a.decision, a.origin)
+	a.denials = a.rules.Count(a.kind, a.decision, a.origin)
 	if a.handler.shadow != nil {
 		a.compareShadow()
 	}
@@ -42,7 +42,7 @@ func (a *answer) compareShadow() {
 	if live == shadow.Outcome || excused(shadow, a.kind, a.request) {
 		return
 	}
-	if !a.rules.Metrics.ShadowChange(a.kind, live == corsrules.Allowed, a.origin) {
+	if !shouldLog(a.rules.Metrics.ShadowChange(a.kind, live == corsrules.Allowed, a.origin)) {
 		return
 	}
 	a.handler.log.Named("shadow").Info("the candidate CORS rules would change an outcome",
@@ -63,18 +63,27 @@ func (a *answer) observeResponse(h http.Header, status int, removed bool) {
 	if a.echoesOrigin() && isCacheable(a.method, status, h) && !listHas(h["Vary"], "Origin") && !listHas(h["Vary"], "*") {
 		a.cacheUnsafe()
 	}
-	if a.worthALine {
+	if shouldLog(a.denials) {
 		a.logDenial(givenRequestID(h))
 	}
 }
 
 func (a *answer) cacheUnsafe() {
-	if a.rules.Metrics.CacheUnsafe() {
+	if a.rules.Metrics.CacheUnsafe() == 1 {
 		a.handler.log.Warn("a cache may give this response to another origin: it is cacheable, names one allowed origin and has no Vary: Origin; set ResponseVary in the rules, or response_vary",
 			zap.String("ruleset", a.rules.Name),
 			zap.String("uri", short(a.uri)),
 			zap.String("rule", a.decision.Rule.Name()))
 	}
+}
+
+// shouldLog reports whether the n-th occurrence of something is logged: the 1st, 10th, 100th
+// and so on. With n = 0, where it is not known which this is, it is not logged.
+func shouldLog(n uint64) bool {
+	for n >= 10 && n%10 == 0 {
+		n /= 10
+	}
+	return n == 1
 }
 
 // cacheableStatuses are those that caches store without being told more (RFC 9110,

@@ -19,7 +19,7 @@ func (a *answer) answerPreflight(w http.ResponseWriter) error {
 		answer.Empty(http.StatusOK)
 		return nil
 	}
-	if a.worthALine {
+	if shouldLog(a.denials) {
 		a.logDenial(answer.RequestID())
 	}
 	return answer.Error(preflightErrors[a.decision.Reason])

@@ -30,8 +30,8 @@ type answer struct {
 	rules       *rulesource.Rules
 	unreachable error // why the bucket's rules are not known: nothing is decided
 
-	worthALine bool // of the log: a denial
-	applied    bool
+	denials uint64 // how often, at least, this origin was denied for this reason
+	applied bool
 }
 
 // answerVar is where a request's answer travels. It is one of Caddy's request variables,

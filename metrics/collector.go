@@ -15,21 +15,21 @@ var (
 	ruleHits = desc("rule_hits_total",
 		"Requests that a CORS rule matched.", "rule", "kind")
 	deniedTotal = desc("denied_total",
-		"Cross-origin requests that no CORS rule allowed, or that could not be judged.", "kind", "reason")
+		"Denied cross-origin requests.", "kind", "reason")
 	headersRemoved = desc("upstream_headers_removed_total",
-		"Responses that lost Access-Control headers of the origin server's own.")
+		"Responses from which Access-Control headers of the origin server were removed.")
 	deniedOrigins = desc("denied_origin_requests",
-		"Denials of an origin in about the last hour, at least; of the origins denied most.", "origin")
+		"Denied requests per origin in roughly the last hour (lower bound, top origins only).", "origin")
 	cacheUnsafe = desc("cache_unsafe_responses_total",
-		"Cacheable responses that name one allowed origin and have no Vary: Origin.")
+		"Cacheable responses that depend on the request's origin and have no Vary: Origin.")
 	shadowChanges = desc("shadow_changes_total",
-		"Requests of which the candidate rules say the contrary of those in force.", "kind", "live", "shadow")
+		"Requests whose outcome the shadow rules would change.", "kind", "live", "shadow")
 	rulesInForce = desc("rules",
 		"CORS rules in force.")
 	lastLoadSuccessful = desc("rules_last_load_successful",
-		"Whether the newest rules document could be loaded: 1, or 0 while older rules stay in force.")
+		"1 if the rules in force are the newest; 0 if newer ones could not be loaded.")
 	lastLoadTimestamp = desc("rules_last_load_success_timestamp_seconds",
-		"When rules were last loaded, in Unix seconds.")
+		"Unix time at which the rules in force were loaded.")
 )
 
 // Describe implements prometheus.Collector.
@@ -56,9 +56,9 @@ func (s *Store) collectOrigins(ch chan<- prometheus.Metric) {
 	most := 0
 	wanted := map[string]bool{}
 	for name, c := range s.counts {
-		for _, rs := range c.open {
-			most = max(most, rs.opts.DeniedOrigins)
-			wanted[name] = wanted[name] || rs.opts.DeniedOrigins > 0
+		for _, h := range c.open {
+			most = max(most, h.opts.DeniedOrigins)
+			wanted[name] = wanted[name] || h.opts.DeniedOrigins > 0
 		}
 	}
 	top := s.denials.top(time.Now(), most, func(ruleset string) bool { return wanted[ruleset] })
@@ -86,7 +86,7 @@ func (c *counts) collect(ch chan<- prometheus.Metric, ruleset string) {
 	}
 	counter(headersRemoved, c.removed.Load())
 	counter(cacheUnsafe, c.cacheUnsafe.Load())
-	if slices.ContainsFunc(c.open, func(rs *Ruleset) bool { return rs.opts.Shadow }) {
+	if slices.ContainsFunc(c.open, func(h *Handle) bool { return h.opts.Shadow }) {
 		for kind := range Kind(kinds) {
 			for live, name := range outcomes {
 				counter(shadowChanges, c.changes[kind][live].Load(), kind.String(), name, outcomes[1-live])
@@ -95,12 +95,12 @@ func (c *counts) collect(ch chan<- prometheus.Metric, ruleset string) {
 	}
 
 	newest, successful := c.open[len(c.open)-1], 1.0
-	for _, rs := range c.open {
-		if rs.failing {
+	for _, h := range c.open {
+		if h.failing {
 			successful = 0
 		}
 	}
-	if ruleset != OtherBuckets { // whose rules are those of any number of documents
+	if ruleset != OtherBuckets { // its rules are those of any number of documents
 		gauge(rulesInForce, float64(len(newest.rules)))
 	}
 	gauge(lastLoadSuccessful, successful)

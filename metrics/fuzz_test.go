@@ -14,8 +14,8 @@ func FuzzDenied(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, origin string) {
-		s := newTestStore()
-		s.Open("a", Options{DeniedOrigins: 1}).Denied(Preflight, "origin", origin)
+		s := NewStore()
+		s.Open("a", showing(1)).Denied(Preflight, "origin", origin)
 		label := OriginLabel(origin)
 		if most := utf8.UTFMax * (maxOriginLabel + 1); !utf8.ValidString(label) || len(label) > most {
 			t.Errorf("%q", label)

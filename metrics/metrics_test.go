@@ -11,7 +11,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
-func newTestStore() *Store { return NewStore([]string{"origin", "header"}, []string{"origin"}) }
+// testOptions are the least that a rule set needs to count.
+var testOptions = showing(0)
+
+func showing(deniedOrigins int) Options {
+	return Options{
+		PreflightReasons: []string{"origin", "header"},
+		ActualReasons:    []string{"origin"},
+		DeniedOrigins:    deniedOrigins,
+	}
+}
 
 // expect compares the named metrics of the store with the lines of an exposition.
 func expect(t *testing.T, s *Store, lines string, names ...string) {
@@ -45,8 +54,8 @@ func expect(t *testing.T, s *Store, lines string, names ...string) {
 }
 
 func TestSeriesStandAtZeroFromTheStart(t *testing.T) {
-	s := newTestStore()
-	rs := s.Open("a", Options{})
+	s := NewStore()
+	rs := s.Open("a", testOptions)
 	rs.Loaded([]string{"app", "2"})
 	expect(t, s, `actual 2 a 0
 actual app a 0
@@ -61,8 +70,8 @@ preflight origin a 0`, "denied_total")
 }
 
 func TestCounting(t *testing.T) {
-	s := newTestStore()
-	rs := s.Open("a", Options{})
+	s := NewStore()
+	rs := s.Open("a", testOptions)
 	rules := rs.Loaded([]string{"1", "2"})
 	rules[1].Hit(Preflight)
 	rules[1].Hit(Actual)
@@ -80,11 +89,11 @@ preflight origin a 0`, "denied_total")
 }
 
 func TestCountsGoOnWhileANameStaysOpen(t *testing.T) {
-	s := newTestStore()
-	before := s.Open("a", Options{})
+	s := NewStore()
+	before := s.Open("a", testOptions)
 	before.Loaded([]string{"app", "gone"})[0].Hit(Actual)
 
-	after := s.Open("a", Options{}) // a reload provisions the new configuration first
+	after := s.Open("a", testOptions) // a reload provisions the new configuration first
 	rules := after.Loaded([]string{"app"})
 	before.Close()
 	rules[0].Hit(Actual)
@@ -98,16 +107,16 @@ preflight app a 0`, "rule_hits_total")
 
 // A reload opens the buckets of the new configuration one by one, as they are asked for.
 func TestABucketThatIsOpenedAgainGoesOn(t *testing.T) {
-	s := newTestStore()
-	other := s.Open(OtherBuckets, Options{})
-	bucket, plain := s.OpenBucket("bucket", Options{}), s.Open("plain", Options{})
+	s := NewStore()
+	other := s.Open(OtherBuckets, testOptions)
+	bucket, plain := s.OpenBucket("bucket", testOptions), s.Open("plain", testOptions)
 	bucket.Loaded([]string{"1"})[0].Hit(Actual)
 	plain.Loaded([]string{"1"})[0].Hit(Actual)
 	bucket.Close()
 	plain.Close()
 	expect(t, s, "", "rule_hits_total")
-	s.Open("plain", Options{}).Loaded([]string{"1"})
-	bucket = s.OpenBucket("bucket", Options{})
+	s.Open("plain", testOptions).Loaded([]string{"1"})
+	bucket = s.OpenBucket("bucket", testOptions)
 	bucket.Loaded([]string{"1"})
 	expect(t, s, `actual 1 bucket 1
 actual 1 plain 0
@@ -121,26 +130,26 @@ preflight 1 plain 0`, "rule_hits_total")
 }
 
 func TestBucketsAreBounded(t *testing.T) {
-	s := newTestStore()
-	other := s.Open(OtherBuckets, Options{})
+	s := NewStore()
+	other := s.Open(OtherBuckets, testOptions)
 	const files = 50 // which are no buckets, though the first has the name of one
 	for i := range files {
-		s.Open(fmt.Sprint(i*MaxBuckets), Options{})
+		s.Open(fmt.Sprint(i*MaxBuckets), testOptions)
 	}
-	var open []*Ruleset
+	var open []*Handle
 	for i := range 3 * MaxBuckets {
-		if rs := s.OpenBucket(fmt.Sprint(i), Options{}); rs != nil {
+		if rs := s.OpenBucket(fmt.Sprint(i), testOptions); rs != nil {
 			open = append(open, rs)
 		}
 	}
-	if len(open) != MaxBuckets || s.OpenBucket("7", Options{}) == nil {
+	if len(open) != MaxBuckets || s.OpenBucket("7", testOptions) == nil {
 		t.Errorf("%d buckets have counts of their own", len(open))
 	}
 	for _, rs := range open {
 		rs.Close()
 	}
 	for i := range 3 * MaxBuckets {
-		s.OpenBucket(fmt.Sprint("again-", i), Options{}).Close()
+		s.OpenBucket(fmt.Sprint("again-", i), testOptions).Close()
 	}
 	if len(s.counts) > MaxBuckets+2+files {
 		t.Errorf("%d counts are kept", len(s.counts))
@@ -152,10 +161,10 @@ func TestBucketsAreBounded(t *testing.T) {
 }
 
 func TestAFailedReloadLeavesTheOldHoldAsItWas(t *testing.T) {
-	s := newTestStore()
-	running := s.Open("a", Options{})
+	s := NewStore()
+	running := s.Open("a", testOptions)
 	running.Loaded([]string{"1", "2"})
-	failed := s.Open("a", Options{})
+	failed := s.Open("a", testOptions)
 	failed.Loaded([]string{"1", "2", "3"})
 	failed.Close()
 	expect(t, s, "a 2", "rules")
@@ -166,8 +175,8 @@ preflight 2 a 0`, "rule_hits_total")
 }
 
 func TestARuleThatReturnsGoesOn(t *testing.T) {
-	s := newTestStore()
-	rs := s.Open("a", Options{})
+	s := NewStore()
+	rs := s.Open("a", testOptions)
 	rs.Loaded([]string{"1", "2"})[1].Hit(Actual)
 	rs.Loaded([]string{"1"})
 	expect(t, s, `actual 1 a 0
@@ -180,8 +189,8 @@ preflight 2 a 0`, "rule_hits_total")
 }
 
 func TestRetiredRulesAreBounded(t *testing.T) {
-	s := newTestStore()
-	rs := s.Open("a", Options{})
+	s := NewStore()
+	rs := s.Open("a", testOptions)
 	for i := range 5 * maxRetiredRules {
 		rs.Loaded([]string{fmt.Sprintf("generated-%d", i)})
 	}
@@ -191,8 +200,8 @@ func TestRetiredRulesAreBounded(t *testing.T) {
 }
 
 func TestFailedShowsUntilTheNextLoad(t *testing.T) {
-	s := newTestStore()
-	rs := s.Open("a", Options{})
+	s := NewStore()
+	rs := s.Open("a", testOptions)
 	rs.Loaded([]string{"1"})
 	rs.Failed()
 	expect(t, s, "a 0", "rules_last_load_successful")
@@ -202,8 +211,8 @@ func TestFailedShowsUntilTheNextLoad(t *testing.T) {
 }
 
 func TestLoadedAfterCloseShowsNothing(t *testing.T) {
-	s := newTestStore()
-	other, rs := s.Open("a", Options{}), s.Open("a", Options{})
+	s := NewStore()
+	other, rs := s.Open("a", testOptions), s.Open("a", testOptions)
 	rs.Loaded([]string{"1"})
 	rs.Close()
 	rs.Close()
@@ -213,11 +222,11 @@ func TestLoadedAfterCloseShowsNothing(t *testing.T) {
 }
 
 func TestTwoHoldsOfOneNameCountTogether(t *testing.T) {
-	s := newTestStore()
+	s := NewStore()
 	for range 2 {
-		s.Open("a", Options{}).Loaded([]string{"1"})[0].Hit(Preflight)
+		s.Open("a", testOptions).Loaded([]string{"1"})[0].Hit(Preflight)
 	}
-	s.Open("b", Options{}).Loaded([]string{"1"})
+	s.Open("b", testOptions).Loaded([]string{"1"})
 	expect(t, s, `actual 1 a 0
 actual 1 b 0
 preflight 1 a 2
@@ -225,8 +234,8 @@ preflight 1 b 0`, "rule_hits_total")
 }
 
 func TestALabelIsValidUTF8(t *testing.T) {
-	s := newTestStore()
-	rs := s.Open("caf\xe9.xml", Options{})
+	s := NewStore()
+	rs := s.Open("caf\xe9.xml", testOptions)
 	rs.Loaded([]string{"1"})
 	expect(t, s, "caf\uFFFD.xml 1", "rules")
 	rs.Close()
@@ -234,8 +243,8 @@ func TestALabelIsValidUTF8(t *testing.T) {
 }
 
 func TestLintAndTwoRegistries(t *testing.T) {
-	s := newTestStore()
-	s.Open("a", Options{}).Loaded([]string{"1"})
+	s := NewStore()
+	s.Open("a", testOptions).Loaded([]string{"1"})
 	for range 2 {
 		registry := prometheus.NewPedanticRegistry()
 		registry.MustRegister(s)
@@ -247,8 +256,8 @@ func TestLintAndTwoRegistries(t *testing.T) {
 }
 
 func TestCountingWhileCollectingAndReloading(t *testing.T) {
-	s := newTestStore()
-	rs := s.Open("a", Options{})
+	s := NewStore()
+	rs := s.Open("a", testOptions)
 	first := rs.Loaded([]string{"1"})[0]
 	var wg sync.WaitGroup
 	for range 4 {
@@ -272,4 +281,32 @@ preflight 1 a 0`, "rule_hits_total")
 	expect(t, s, `actual origin a 4000
 preflight header a 0
 preflight origin a 0`, "denied_total")
+}
+
+// What counts for many documents has rules, but none that were loaded.
+func TestCountRulesShowsNoLoad(t *testing.T) {
+	s := NewStore()
+	h := s.Open(OtherBuckets, testOptions)
+	expect(t, s, "", "rule_hits_total", "rules", "rules_last_load_success_timestamp_seconds")
+	h.CountRules([]string{"1"})[0].Hit(Actual)
+	expect(t, s, `actual 1 _other 1
+preflight 1 _other 0`, "rule_hits_total")
+	expect(t, s, "", "rules", "rules_last_load_success_timestamp_seconds")
+	expect(t, s, "_other 1", "rules_last_load_successful")
+}
+
+// A configuration that begins when none is open begins anew.
+func TestEverythingIsForgottenWithTheLastHandle(t *testing.T) {
+	s := NewStore()
+	for range 2 {
+		h := s.Open("a", showing(10))
+		if got := h.Denied(Actual, "origin", "https://x.example"); got != 1 {
+			t.Errorf("%d denials, want 1", got)
+		}
+		expect(t, s, "https://x.example a 1", "denied_origin_requests")
+		expect(t, s, `actual origin a 1
+preflight header a 0
+preflight origin a 0`, "denied_total")
+		h.Close()
+	}
 }

@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"cmp"
+	"container/heap"
 	"slices"
 	"strings"
 	"sync"
@@ -9,9 +10,9 @@ import (
 )
 
 const (
-	// sketchEntries is how many (rule set, origin, reason) a generation follows. An
-	// entry that makes one denial in sketchEntries or more is never lost, so that this
-	// is ten times finer than the one in a hundred that must show; it costs well
+	// sketchEntries is how many (rule set, origin, reason) a generation follows. A key
+	// with at least one of sketchEntries denials is never lost. The least that has to be
+	// shown is one in a hundred, so this is ten times finer than needed; it costs well
 	// under a megabyte.
 	sketchEntries = 1000
 
@@ -35,47 +36,67 @@ type sketch struct {
 type sketchKey struct{ ruleset, origin, reason string }
 
 // generation is Space-Saving's summary: entries by key, and in a heap by count, the
-// smallest first. When it is full, a new key takes the place of the smallest, and with it
-// its count, by which the new entry may then be too high.
+// smallest first. When it is full, a new key replaces the smallest and takes over its
+// count, so that the new entry's count may be too high by that much.
 type generation struct {
 	entries map[sketchKey]*sketchEntry
-	heap    []*sketchEntry
-	all     []*sketchEntry // the same in the order in which they were made
+	byCount entryHeap
 }
 
 type sketchEntry struct {
 	key       sketchKey
 	count     uint64
-	overcount uint64 // at most, for what it displaced
-	place     int    // in the heap
+	overcount uint64 // at most, for the key that this one displaced
+	index     int    // in the heap
 }
 
 // atLeast is a lower bound of how often the key occurred.
 func (e *sketchEntry) atLeast() uint64 { return e.count - e.overcount }
 
-// sure reports whether the key is known to matter: it has been there from the start, or
-// came back after it displaced another. In a flood of keys that occur once none is.
-func (e *sketchEntry) sure() bool { return e.overcount == 0 || e.atLeast() > 1 }
+// known reports whether the key matters: it did not displace another, or occurred again
+// after it did. In a flood of keys that occur once, none does.
+func (e *sketchEntry) known() bool { return e.overcount == 0 || e.atLeast() > 1 }
+
+// entryHeap implements heap.Interface.
+type entryHeap []*sketchEntry
+
+func (h entryHeap) Len() int           { return len(h) }
+func (h entryHeap) Less(i, j int) bool { return h[i].count < h[j].count }
+func (h entryHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].index, h[j].index = i, j
+}
+
+func (h *entryHeap) Push(x any) {
+	e := x.(*sketchEntry)
+	e.index = len(*h)
+	*h = append(*h, e)
+}
+
+// Pop is not used: an entry is replaced, never removed.
+func (h *entryHeap) Pop() any { panic("metrics: an entry is never removed") }
 
 func newGeneration() *generation {
 	return &generation{entries: map[sketchKey]*sketchEntry{}}
 }
 
-// add counts an occurrence. It reports whether that is worth a line in the log: the first
-// of a key that found room, and after that the 10th, 100th and so on.
-func (s *sketch) add(now time.Time, key sketchKey) (worthALine bool) {
+// add counts an occurrence. It returns how often the key occurred in this generation, at
+// least; 0 where that is not known.
+func (s *sketch) add(now time.Time, key sketchKey) uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.rotate(now)
-	e := s.current.add(key)
-	if !e.sure() {
-		return false
+	if e := s.current.add(key); e.known() {
+		return e.atLeast()
 	}
-	n := e.atLeast()
-	for n >= 10 && n%10 == 0 {
-		n /= 10
-	}
-	return n == 1
+	return 0
+}
+
+// reset forgets everything.
+func (s *sketch) reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.current, s.previous = nil, nil
 }
 
 // rotate begins a new generation when it is time. The caller holds the lock.
@@ -93,60 +114,27 @@ func (g *generation) add(key sketchKey) *sketchEntry {
 	e := g.entries[key]
 	switch {
 	case e != nil:
-	case len(g.heap) < sketchEntries:
-		e = &sketchEntry{place: len(g.heap)}
-		g.heap = append(g.heap, e)
-		g.all = append(g.all, e)
-		g.enter(e, key)
-		g.up(e)
+	case len(g.byCount) < sketchEntries:
+		e = new(sketchEntry)
+		heap.Push(&g.byCount, e)
+		g.setKey(e, key)
 	default:
-		e = g.heap[0]
+		e = g.byCount[0]
 		delete(g.entries, e.key)
 		e.overcount = e.count
-		g.enter(e, key)
+		g.setKey(e, key)
 	}
 	e.count++
-	g.down(e)
+	heap.Fix(&g.byCount, e.index)
 	return e
 }
 
-// enter gives an entry its key: a copy, for a request's strings hold on to all of its
-// header.
-func (g *generation) enter(e *sketchEntry, key sketchKey) {
+// setKey gives an entry its key. It copies the origin, because a request's strings keep
+// all of its header in memory.
+func (g *generation) setKey(e *sketchEntry, key sketchKey) {
 	key.origin = strings.Clone(key.origin)
 	e.key = key
 	g.entries[key] = e
-}
-
-func (g *generation) up(e *sketchEntry) {
-	for e.place > 0 {
-		parent := g.heap[(e.place-1)/2]
-		if parent.count <= e.count {
-			return
-		}
-		g.swap(parent, e)
-	}
-}
-
-func (g *generation) down(e *sketchEntry) {
-	for {
-		child := 2*e.place + 1
-		if child >= len(g.heap) {
-			return
-		}
-		if right := child + 1; right < len(g.heap) && g.heap[right].count < g.heap[child].count {
-			child = right
-		}
-		if g.heap[child].count >= e.count {
-			return
-		}
-		g.swap(g.heap[child], e)
-	}
-}
-
-func (g *generation) swap(a, b *sketchEntry) {
-	a.place, b.place = b.place, a.place
-	g.heap[a.place], g.heap[b.place] = a, b
 }
 
 // originCount is how often a rule set denied an origin in about the last hour, at least.
@@ -159,7 +147,7 @@ type originCount struct {
 func (s *sketch) top(now time.Time, most int, shown func(ruleset string) bool) []originCount {
 	sums := map[[2]string]uint64{}
 	for _, e := range s.snapshot(now) {
-		if e.sure() && e.key.origin != "" && shown(e.key.ruleset) {
+		if e.known() && e.key.origin != "" && shown(e.key.ruleset) {
 			sums[[2]string{e.key.ruleset, e.key.origin}] += e.atLeast()
 		}
 	}
@@ -173,29 +161,21 @@ func (s *sketch) top(now time.Time, most int, shown func(ruleset string) bool) [
 	return counts[:min(most, len(counts))]
 }
 
-// snapshot copies the entries of both generations, a few under each hold of the lock, so
-// that no denial waits for a scrape.
-func (s *sketch) snapshot(now time.Time) (entries []sketchEntry) {
-	const few = 16
+// snapshot copies the entries of both generations. That takes some 35 µs, once a scrape.
+func (s *sketch) snapshot(now time.Time) []sketchEntry {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.rotate(now)
-	generations := []*generation{s.previous, s.current}
-	s.mu.Unlock()
-	for _, g := range generations {
-		for i, more := 0, true; more; i += few {
-			s.mu.Lock()
-			end := min(i+few, len(g.all))
-			for _, e := range g.all[i:end] {
-				entries = append(entries, *e)
-			}
-			more = end < len(g.all)
-			s.mu.Unlock()
+	entries := make([]sketchEntry, 0, len(s.previous.byCount)+len(s.current.byCount))
+	for _, g := range []*generation{s.previous, s.current} {
+		for _, e := range g.byCount {
+			entries = append(entries, *e)
 		}
 	}
 	return entries
 }
 
-// OriginLabel makes a request's Origin fit to be shown.
+// OriginLabel returns a request's Origin in a form that can be shown.
 func OriginLabel(origin string) string {
 	if len(origin) > maxOriginLabel {
 		origin = origin[:maxOriginLabel] + "…"

@@ -71,34 +71,40 @@ func TestSketch_countsAreLowerBounds(t *testing.T) {
 		}
 	}
 	g := s.current
-	for _, e := range g.heap {
-		if parent := g.heap[max(0, (e.place-1)/2)]; parent.count > e.count || g.heap[e.place] != e || g.entries[e.key] != e {
-			t.Fatalf("no heap at %d", e.place)
+	for _, e := range g.byCount {
+		if parent := g.byCount[max(0, (e.index-1)/2)]; parent.count > e.count || g.byCount[e.index] != e || g.entries[e.key] != e {
+			t.Fatalf("not a heap at %d", e.index)
 		}
 	}
 }
 
-func TestSketch_linesAreThinned(t *testing.T) {
+// The counts decide which denials are logged: in a flood of keys that occur once, few do.
+func TestSketch_addReturnsTheCount(t *testing.T) {
 	s, now := new(sketch), time.Now()
-	lines := 0
-	for range 1000 {
-		if s.add(now, sketchKey{"a", "https://x.example", "origin"}) {
-			lines++
+	key := sketchKey{"a", "https://x.example", "origin"}
+	for want := range uint64(1000) {
+		if got := s.add(now, key); got != want+1 {
+			t.Fatalf("%d, want %d", got, want+1)
 		}
 	}
-	if lines != 4 { // the 1st, 10th, 100th and 1000th
-		t.Errorf("%d lines", lines)
+	if got := s.add(now, sketchKey{"a", "https://x.example", "method"}); got != 1 {
+		t.Errorf("another reason: %d, want 1", got)
 	}
-	if !s.add(now, sketchKey{"a", "https://x.example", "method"}) {
-		t.Error("another reason has a line of its own")
-	}
+	known := 0
 	for i := range 100_000 {
-		if s.add(now, sketchKey{"a", fmt.Sprintf("https://%d.example", i), "origin"}) {
-			lines++
+		if s.add(now, sketchKey{"a", fmt.Sprintf("https://%d.example", i), "origin"}) > 0 {
+			known++
 		}
 	}
-	if lines > 4+sketchEntries {
-		t.Errorf("%d lines in a flood", lines)
+	if known > sketchEntries {
+		t.Errorf("%d of a flood are known", known)
+	}
+	displacing := sketchKey{"a", "https://again.example", "origin"}
+	if got := [3]uint64{s.add(now, displacing), s.add(now, displacing), s.add(now, displacing)}; got != [3]uint64{0, 2, 3} {
+		t.Errorf("a key that displaced another: %d, want 0, 2, 3", got)
+	}
+	if got := s.add(now.Add(generationTime), key); got != 1 {
+		t.Errorf("in the next half hour: %d, want 1", got)
 	}
 }
 
@@ -117,8 +123,8 @@ func TestSketch_onlyTheMostAndTheShown(t *testing.T) {
 }
 
 func TestDeniedOriginsFollowTheOpenRulesets(t *testing.T) {
-	s := newTestStore()
-	named, unnamed := s.Open("named", Options{DeniedOrigins: 2}), s.Open("unnamed", Options{})
+	s := NewStore()
+	named, unnamed := s.Open("named", showing(2)), s.Open("unnamed", testOptions)
 	for _, origin := range []string{"https://x.example", "https://y.example", "https://y.example", "https://z.example", "https://z.example", ""} {
 		named.Denied(Preflight, "origin", origin)
 		unnamed.Denied(Preflight, "origin", origin)
@@ -130,16 +136,16 @@ https://z.example named 2`, "denied_origin_requests")
 }
 
 func TestOriginLabelsAreFitToShow(t *testing.T) {
-	s := newTestStore()
-	rs := s.Open("a", Options{DeniedOrigins: 5})
+	s := NewStore()
+	rs := s.Open("a", showing(5))
 	rs.Denied(Preflight, "origin", "https://"+strings.Repeat("x", 10_000))
 	rs.Denied(Preflight, "origin", "\xff\xfe")
 	expect(t, s, "https://"+strings.Repeat("x", maxOriginLabel-len("https://"))+"… a 1\n\uFFFD a 1", "denied_origin_requests")
 }
 
 func TestDenyingWhileScraping(t *testing.T) {
-	s := newTestStore()
-	rs := s.Open("a", Options{DeniedOrigins: 10})
+	s := NewStore()
+	rs := s.Open("a", showing(10))
 	var wg sync.WaitGroup
 	for i := range 4 {
 		wg.Go(func() {
@@ -161,7 +167,7 @@ https://3.example a 5000`, "denied_origin_requests")
 }
 
 func BenchmarkDeniedInAFlood(b *testing.B) {
-	rs := newTestStore().Open("a", Options{DeniedOrigins: 100})
+	rs := NewStore().Open("a", showing(100))
 	origins := make([]string, 100_000)
 	for i := range origins {
 		origins[i] = fmt.Sprintf("https://%d.example", i)

@@ -3,7 +3,10 @@ package rulesource
 import (
 	"context"
 	"errors"
+	"hash/maphash"
+	"iter"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,6 +23,20 @@ const unusedTime = time.Hour
 // request has to write that down.
 const usedPrecision = time.Minute
 
+const (
+	// stripes is how many buckets can be changed at the same time. Which those are is
+	// chance.
+	stripes = 64
+
+	// maxName is how many bytes OSS lets a bucket's name have.
+	maxName = 63
+)
+
+// seed keeps whoever names buckets from choosing names that meet in one stripe.
+var seed = maphash.MakeSeed()
+
+func stripe(name string) uint64 { return maphash.String(seed, name) % stripes }
+
 // buckets are the rules of many buckets, a document each: loaded on first use,
 // revalidated by age when used, served from the last good copy while there is trouble,
 // dropped when long unused. Nothing is read for a bucket that nobody asks for.
@@ -32,32 +49,32 @@ type buckets struct {
 	refresh  time.Duration
 	numbered bool // rules are named by their numbers: tenants chose the IDs
 
-	ctx      context.Context // of the configuration
-	known    *table          // those that have a document; its locks guard what is known while it changes
+	ctx      context.Context     // of the configuration
+	known    sync.Map            // *bucket by name: those that have a document
+	locks    [stripes]sync.Mutex // guard what is known of a bucket while it changes
 	unknown  unknownBuckets
 	closed   bool // guarded by all locks
 	flights  singleflight.Group
 	loads    chan struct{}
 	reads    atomic.Uint64 // numbers the reads, so that a slow one never undoes a later one
+	overflow *overflow     // counts for all buckets without counters of their own
 	other    *Rules        // for all buckets without a document
 	trouble  atomic.Pointer[string]
 	failedAt atomic.Int64 // the last read that did, in Unix nanoseconds
 	failing  atomic.Bool  // the last read that ended has failed, of whatever bucket
 }
 
-// bucket is a bucket that has a document. What a request looks at comes first: it lies
-// together, for where there are very many buckets it has to come from memory each time.
+// bucket is a bucket that has a document.
 type bucket struct {
-	next    atomic.Pointer[bucket] // in a chain of the table
-	checked atomic.Int64           // when the read began that was last published, in Unix nanoseconds
-	tried   atomic.Int64           // when the last read began, whatever came of it
+	checked atomic.Int64 // when the read began that was last published, in Unix nanoseconds
+	tried   atomic.Int64 // when the last read began, whatever came of it
 	used    atomic.Int64
 
 	reading    atomic.Bool // a read is under way
 	failing    atomic.Bool // the last read that ended has failed
 	refreshing atomic.Bool // in the background
 
-	name     bucketName
+	name     string
 	document Document // with rules, from the start
 	read     uint64   // the read that was last published
 }
@@ -72,14 +89,9 @@ func (b *buckets) open(ctx context.Context, options RefreshOptions, opts *Option
 		return err
 	}
 	b.ctx, b.opts, b.maxRules = ctx, opts, options.MaxRules
-	b.known = new(table)
 	b.loads = make(chan struct{}, maxLoads)
-	hold := Metrics.Open(metrics.OtherBuckets, *b.opts.Metrics)
-	numbers := make([]string, max(b.maxRules, corsrules.DefaultMaxRules))
-	for i := range numbers {
-		numbers[i] = strconv.Itoa(i + 1)
-	}
-	b.other = &Rules{Name: metrics.OtherBuckets, Metrics: hold, hits: hold.Loaded(numbers)}
+	b.overflow = &overflow{handle: opts.Store.Open(metrics.OtherBuckets, opts.metricsOptions()), maxRules: b.maxRules}
+	b.other = &Rules{Name: metrics.OtherBuckets, Metrics: b.overflow.handle}
 	go b.dropUnused()
 	return nil
 }
@@ -90,7 +102,7 @@ func (b *buckets) PerBucket() {}
 // Rules implements Source. The empty name stands for a request that names no bucket.
 func (b *buckets) Rules(ctx context.Context, name string) (*Rules, error) {
 	now := time.Now()
-	if known := b.known.find(name); known != nil {
+	if known := b.find(name); known != nil {
 		return b.current(ctx, name, known, now), nil
 	}
 	if name == "" || b.unknown.has(name, now.Add(-b.refresh)) {
@@ -99,24 +111,45 @@ func (b *buckets) Rules(ctx context.Context, name string) (*Rules, error) {
 	if err := b.update(ctx, name, now); err != nil {
 		return b.other, err
 	}
-	if known := b.known.find(name); known != nil {
+	if known := b.find(name); known != nil {
 		return known.document.Rules(), nil
 	}
 	return b.other, nil
 }
 
+// find returns a bucket that has a document; nil: none is known.
+func (b *buckets) find(name string) *bucket {
+	known, _ := b.known.Load(name)
+	found, _ := known.(*bucket)
+	return found
+}
+
+// all goes through the buckets that have a document.
+func (b *buckets) all() iter.Seq[*bucket] {
+	return func(yield func(*bucket) bool) {
+		b.known.Range(func(_, known any) bool { return yield(known.(*bucket)) })
+	}
+}
+
+// lock locks what is known of a bucket.
+func (b *buckets) lock(name string) *sync.Mutex {
+	mu := &b.locks[stripe(name)]
+	mu.Lock()
+	return mu
+}
+
 func (b *buckets) newBucket(name string) *bucket {
-	known := &bucket{name: newBucketName(name)}
+	known := &bucket{name: name}
 	d := &known.document
 	d.init(name, b.file(name), b.maxRules, b.opts)
-	d.numbered, d.other = b.numbered, b.other
+	d.numbered, d.overflow = b.numbered, b.overflow
 	return known
 }
 
 // forget drops a bucket's rules. The caller has its lock.
 func (b *buckets) forget(name string) {
-	if known := b.known.remove(name); known != nil {
-		known.document.Close()
+	if known, loaded := b.known.LoadAndDelete(name); loaded {
+		known.(*bucket).document.Close()
 	}
 }
 
@@ -129,11 +162,10 @@ func (b *buckets) dropUnused() {
 		case <-b.ctx.Done():
 			return
 		case now := <-ticker.C:
-			for known := range b.known.all() {
+			for known := range b.all() {
 				if elapsed(&known.used, now) > unusedTime {
-					name := known.name.String()
-					mu := b.known.lock(name)
-					b.forget(name)
+					mu := b.lock(known.name)
+					b.forget(known.name)
 					mu.Unlock()
 				}
 			}
@@ -145,13 +177,35 @@ func (b *buckets) close() {
 	if b.other == nil {
 		return
 	}
-	for i := range b.known.locks { // so that none is being published
-		b.known.locks[i].Lock()
-		defer b.known.locks[i].Unlock()
+	for i := range b.locks { // so that none is being published
+		b.locks[i].Lock()
+		defer b.locks[i].Unlock()
 	}
 	b.closed = true
-	for known := range b.known.all() { // and keep it, for requests that are under way
+	for known := range b.all() { // and keep it, for requests that are under way
 		known.document.Close()
 	}
 	b.other.Metrics.Close()
+}
+
+// overflow counts for the buckets that have no counters of their own: those without a
+// document, and those past metrics.MaxBuckets.
+type overflow struct {
+	handle   *metrics.Handle
+	maxRules int
+	once     sync.Once
+	counters []*metrics.Rule
+}
+
+// hits returns counters of rules by their numbers. Their series begin with the first
+// bucket that needs them.
+func (o *overflow) hits() []*metrics.Rule {
+	o.once.Do(func() {
+		numbers := make([]string, max(o.maxRules, corsrules.DefaultMaxRules))
+		for i := range numbers {
+			numbers[i] = strconv.Itoa(i + 1)
+		}
+		o.counters = o.handle.CountRules(numbers)
+	})
+	return o.counters
 }

@@ -39,7 +39,7 @@ func openDirectory(t testing.TB, dir string, refresh time.Duration) *Directory {
 func openLogged(t testing.TB, dir string, refresh time.Duration, log *zap.Logger) *Directory {
 	t.Helper()
 	s := &Directory{Path: dir, RefreshOptions: RefreshOptions{Refresh: caddy.Duration(refresh)}}
-	if err := s.Open(newContext(t), &Options{Logger: log, Metrics: &metrics.Options{}}); err != nil {
+	if err := s.Open(newContext(t), &Options{Logger: log, Store: metrics.NewStore()}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Cleanup() })
@@ -108,7 +108,7 @@ func TestDirectory(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "allows.xml"), []byte("<"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	known := s.known.find("allows")
+	known := s.find("allows")
 	eventually(t, "true", func() string {
 		reason(t, s, "allows")
 		return fmt.Sprint(known.document.Status().Err != nil)

@@ -22,11 +22,11 @@ type Document struct {
 	name    string
 	parsing corsrules.Options // with what faults call the document
 	opts    *Options
-	metrics *metrics.Ruleset // from the first publication on, if it has its own
+	metrics *metrics.Handle // from the first publication on, if it has its own
 
 	// Of buckets' documents only.
-	numbered bool   // rules are named by their numbers: tenants chose the IDs
-	other    *Rules // whose counts serve when there are too many buckets
+	numbered bool      // rules are named by their numbers: tenants chose the IDs
+	overflow *overflow // counts where there are too many buckets
 
 	sum [sha256.Size]byte // of the content in force
 }
@@ -114,25 +114,20 @@ func (d *Document) publish(rs *corsrules.Ruleset) {
 
 // counted returns rules with the document's counts, or with those of all other buckets.
 func (d *Document) counted(rs *corsrules.Ruleset) *Rules {
-	together := &struct {
-		Rules
-		ruleset corsrules.Ruleset
-	}{ruleset: *rs} // in one place, as a bucket's requests look at both
-	rules := &together.Rules
-	rules.Ruleset, rules.Name, rules.Metrics = &together.ruleset, d.name, d.metrics
-	if d.metrics == nil && d.other != nil {
-		rules.Metrics, rules.hits = d.other.Metrics, d.other.hits
+	rules := &Rules{Ruleset: rs, Name: d.name, Metrics: d.metrics}
+	if d.metrics == nil && d.overflow != nil {
+		rules.Metrics, rules.hits = d.overflow.handle, d.overflow.hits()
 	}
 	return rules
 }
 
 func (d *Document) openMetrics() {
 	switch {
-	case d.metrics != nil || d.opts.Metrics == nil:
-	case d.other != nil:
-		d.metrics = Metrics.OpenBucket(d.name, *d.opts.Metrics)
+	case d.metrics != nil || d.opts.Store == nil:
+	case d.overflow != nil:
+		d.metrics = d.opts.Store.OpenBucket(d.name, d.opts.metricsOptions())
 	default:
-		d.metrics = Metrics.Open(d.name, *d.opts.Metrics)
+		d.metrics = d.opts.Store.Open(d.name, d.opts.metricsOptions())
 	}
 }
 

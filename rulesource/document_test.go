@@ -3,6 +3,8 @@ package rulesource
 import (
 	"fmt"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
@@ -20,10 +23,10 @@ import (
 )
 
 // gauges returns what metrics show of a rule set's documents, without their prefix.
-func gauges(t *testing.T, ruleset string) map[string]float64 {
+func gauges(t *testing.T, store *metrics.Store, ruleset string) map[string]float64 {
 	t.Helper()
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(Metrics)
+	registry.MustRegister(store)
 	families, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -40,6 +43,16 @@ func gauges(t *testing.T, ruleset string) map[string]float64 {
 	return shown
 }
 
+// exposition returns all that metrics show, as text.
+func exposition(t *testing.T, store *metrics.Store) string {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(store)
+	w := httptest.NewRecorder()
+	promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	return w.Body.String()
+}
+
 // A bucket whose first document is bad has no last good rules, and nothing says it has.
 func TestDocument_badFromTheStart(t *testing.T) {
 	dir := t.TempDir()
@@ -54,8 +67,9 @@ func TestDocument_badFromTheStart(t *testing.T) {
 		}
 	}
 	core, log := observer.New(zapcore.ErrorLevel)
+	store := metrics.NewStore()
 	s := &Directory{Path: dir, RefreshOptions: RefreshOptions{Refresh: caddy.Duration(10 * time.Millisecond)}}
-	if err := s.Open(newContext(t), &Options{Logger: zap.New(core), Metrics: &metrics.Options{}}); err != nil {
+	if err := s.Open(newContext(t), &Options{Logger: zap.New(core), Store: store}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Cleanup() })
@@ -82,7 +96,7 @@ func TestDocument_badFromTheStart(t *testing.T) {
 		if got := strings.Join(messages, "\n"); !strings.HasSuffix(got, c.logged) || (got == "") != (c.logged == "") {
 			t.Errorf("%s: logged %q, want %q", c.desc, got, c.logged)
 		}
-		got, loaded := gauges(t, "bad-first"), !s.Reports()[0].Status.Loaded.IsZero()
+		got, loaded := gauges(t, store, "bad-first"), !s.Reports()[0].Status.Loaded.IsZero()
 		if _, shown := got["load_success_timestamp_seconds"]; shown != (c.want == "") || loaded != shown {
 			t.Errorf("%s: it is shown as loaded: %t by the status, %t by the metrics", c.desc, loaded, shown)
 		}
@@ -94,7 +108,8 @@ func TestDocument_badFromTheStart(t *testing.T) {
 
 // A file's source is closed while the last look at the file may be under way.
 func TestDocument_closeBesideLoad(t *testing.T) {
-	d := NewDocument("closed", "closed.xml", 0, &Options{Logger: zap.NewNop(), Metrics: new(metrics.Options)})
+	store := metrics.NewStore()
+	d := NewDocument("closed", "closed.xml", 0, &Options{Logger: zap.NewNop(), Store: store})
 	load := func(n int) {
 		if err := d.Load(fmt.Appendf(nil, document, fmt.Sprintf("https://v%d.example.com", n))); err != nil {
 			t.Error(err)
@@ -110,7 +125,7 @@ func TestDocument_closeBesideLoad(t *testing.T) {
 	})
 	d.Close()
 	loading.Wait()
-	if shown := gauges(t, "closed"); len(shown) > 0 {
+	if shown := gauges(t, store, "closed"); len(shown) > 0 {
 		t.Errorf("after it was closed, metrics show %v", shown)
 	}
 }

@@ -36,7 +36,7 @@ func (b *buckets) current(ctx context.Context, name string, known *bucket, now t
 	switch {
 	case elapsed(&known.checked, now) >= b.refresh:
 		b.renew(ctx, name, known, now)
-		if known = b.known.find(name); known == nil {
+		if known = b.find(name); known == nil {
 			return b.other
 		}
 	case elapsed(&known.tried, now) >= b.refresh/2 && known.refreshing.CompareAndSwap(false, true):
@@ -106,7 +106,7 @@ func (b *buckets) wait(ctx context.Context, name string, since time.Time) error 
 // isKnownSince reports whether it is known, by a read that began after since, what document
 // a bucket has.
 func (b *buckets) isKnownSince(name string, since time.Time) bool {
-	if known := b.known.find(name); known != nil {
+	if known := b.find(name); known != nil {
 		return known.checked.Load() > since.UnixNano()
 	}
 	return b.unknown.has(name, since)
@@ -115,7 +115,7 @@ func (b *buckets) isKnownSince(name string, since time.Time) bool {
 // isTriedSince reports whether a read began after since, even one that failed. Of a bucket
 // that is not loaded, one that failed is none: its requests have no other answer.
 func (b *buckets) isTriedSince(name string, since time.Time) bool {
-	if known := b.known.find(name); known != nil {
+	if known := b.find(name); known != nil {
 		return known.tried.Load() > since.UnixNano()
 	}
 	return b.unknown.has(name, since)
@@ -128,7 +128,7 @@ func (b *buckets) load(name string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(b.ctx), loadDeadline)
 	defer cancel()
 	read, began := b.reads.Add(1), time.Now()
-	if known := b.known.find(name); known != nil {
+	if known := b.find(name); known != nil {
 		known.tried.Store(began.UnixNano()) // before reading is set
 		known.reading.Store(true)
 		defer known.reading.Store(false)
@@ -148,9 +148,9 @@ func (b *buckets) load(name string) error {
 // old as the beginning of the read: however long that took, the document may have been
 // replaced meanwhile.
 func (b *buckets) publish(name string, content []byte, absent bool, read uint64, began time.Time) {
-	mu := b.known.lock(name)
+	mu := b.lock(name)
 	defer mu.Unlock()
-	known := b.known.find(name)
+	known := b.find(name)
 	switch {
 	case b.unknown.lastRead(name) > read || known != nil && known.read > read:
 	case absent:
@@ -162,7 +162,7 @@ func (b *buckets) publish(name string, content []byte, absent bool, read uint64,
 		known.used.Store(began.UnixNano())
 		known.tried.Store(began.UnixNano())
 		known.load(content, read, began)
-		b.known.add(name, known)
+		b.known.Store(name, known)
 	default:
 		known.load(content, read, began)
 	}
@@ -205,7 +205,7 @@ func (b *buckets) failed(name string, err error) {
 	if b.ctx.Err() != nil { // which may be why
 		return
 	}
-	if known := b.known.find(name); known != nil {
+	if known := b.find(name); known != nil {
 		known.failing.Store(true)
 	}
 	b.failing.Store(true)
@@ -213,7 +213,12 @@ func (b *buckets) failed(name string, err error) {
 	text := err.Error()
 	if b.trouble.Swap(&text) == nil {
 		b.other.Metrics.Failed()
-		b.opts.Logger.Error("CORS rules of buckets cannot be read; those that are loaded stay in force", zap.Error(err))
+		outcome := "CORS rules of buckets cannot be read; none are loaded"
+		for range b.all() {
+			outcome = "CORS rules of buckets cannot be read; those that are loaded stay in force"
+			break
+		}
+		b.opts.Logger.Error(outcome, zap.Error(err))
 	}
 }
 

@@ -3,12 +3,20 @@ package rulesource
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
+	"github.com/caddy-oss-cors/caddy-oss-cors/metrics"
 )
 
 // trouble stands between a source of buckets and what it reads.
@@ -205,5 +213,46 @@ func TestBuckets_aSlowReadBesideADocumentThatCannotBeRead(t *testing.T) {
 	time.Sleep(refresh)
 	if got := reason(t, s, "good"); got != "origin" {
 		t.Errorf("the old rules answer: %q", got)
+	}
+}
+
+// What stands for all other buckets shows no load and no rules of its own. Rules are
+// counted by number from the first bucket that has no room for counters of its own.
+func TestBuckets_other(t *testing.T) {
+	dir, store := t.TempDir(), metrics.NewStore()
+	core, lines := observer.New(zap.ErrorLevel)
+	s := &Directory{Path: filepath.Join(dir, "late"), RefreshOptions: RefreshOptions{Refresh: caddy.Duration(time.Hour)}}
+	if err := s.Open(newContext(t), &Options{Logger: zap.New(core), Store: store}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Cleanup() })
+	expectOther := func(desc string, successful float64, ruleSeries int) {
+		t.Helper()
+		if got, want := gauges(t, store, metrics.OtherBuckets), map[string]float64{"load_successful": successful}; !maps.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", desc, got, want)
+		}
+		if got := strings.Count(exposition(t, store), `caddy_oss_cors_rule_hits_total{kind="actual",rule=`); got != ruleSeries {
+			t.Errorf("%s: %d rule series, want %d", desc, got, ruleSeries)
+		}
+	}
+	expectOther("at first", 1, 0)
+	reason(t, s, "one")
+	expectOther("without the directory", 0, 0)
+	if logged := lines.TakeAll(); len(logged) != 1 || logged[0].Message != "CORS rules of buckets cannot be read; none are loaded" {
+		t.Errorf("logged %v", logged)
+	}
+
+	s.read = func(context.Context, string) ([]byte, error) {
+		return fmt.Appendf(nil, document, "https://app.example.com"), nil
+	}
+	for i := range metrics.MaxBuckets {
+		reason(t, s, fmt.Sprint(i))
+	}
+	expectOther("with as many buckets as have counters", 0, metrics.MaxBuckets)
+	rules, _ := s.Rules(t.Context(), "one-more")
+	expectOther("with one more", 0, metrics.MaxBuckets+corsrules.DefaultMaxRules)
+	rules.Count(metrics.Actual, rules.Actual([]string{"https://app.example.com"}, "GET"), "https://app.example.com")
+	if want := `caddy_oss_cors_rule_hits_total{kind="actual",rule="1",ruleset="_other"} 1`; !strings.Contains(exposition(t, store), want) {
+		t.Errorf("not counted: %s", want)
 	}
 }

@@ -49,8 +49,27 @@ type Options struct {
 	// Logger is for what becomes of the rules.
 	Logger *zap.Logger
 
-	// Metrics are what is shown of the rules. nil: nothing, as for a shadow's.
-	Metrics *metrics.Options
+	// Store counts what the rules decide. Default: nothing is counted, as for a shadow.
+	Store *metrics.Store
+
+	// Metrics are what the Store shows. The source adds the reasons.
+	Metrics metrics.Options
+}
+
+// metricsOptions returns what the Store shows, with the reasons.
+func (o *Options) metricsOptions() metrics.Options {
+	shown := o.Metrics
+	shown.PreflightReasons = names(corsrules.PreflightReasons)
+	shown.ActualReasons = names(corsrules.ActualReasons)
+	return shown
+}
+
+func names(reasons []corsrules.Reason) []string {
+	names := make([]string, len(reasons))
+	for i, reason := range reasons {
+		names[i] = reason.String()
+	}
+	return names
 }
 
 // Rules are rules in force and their counters; immutable.
@@ -60,36 +79,20 @@ type Rules struct {
 	// Name is the ruleset label.
 	Name string
 
-	// Metrics is nil where Options.Metrics was.
-	Metrics *metrics.Ruleset
+	// Metrics is nil where Options.Store was.
+	Metrics *metrics.Handle
 
 	hits []*metrics.Rule
 }
 
-// Count counts a decision by these rules on a request from origin. It reports whether it
-// is a denial that is worth a line in the log.
-func (r *Rules) Count(kind metrics.Kind, d corsrules.Decision, origin string) (worthALine bool) {
+// Count counts a decision by these rules on a request from origin. For a denial it returns
+// how often, at least, that was counted for this origin and reason (metrics.Handle.Denied).
+func (r *Rules) Count(kind metrics.Kind, d corsrules.Decision, origin string) uint64 {
 	switch d.Outcome {
 	case corsrules.Allowed:
 		r.hits[d.Rule.Number()-1].Hit(kind)
 	case corsrules.Denied:
 		return r.Metrics.Denied(kind, d.Reason.String(), origin)
 	}
-	return false
-}
-
-// Metrics is the process's store of counts: they go on over configuration reloads.
-var Metrics = NewMetrics()
-
-// NewMetrics returns a store for counts of what rules decide.
-func NewMetrics() *metrics.Store {
-	return metrics.NewStore(names(corsrules.PreflightReasons), names(corsrules.ActualReasons))
-}
-
-func names(reasons []corsrules.Reason) []string {
-	names := make([]string, len(reasons))
-	for i, reason := range reasons {
-		names[i] = reason.String()
-	}
-	return names
+	return 0
 }

@@ -43,7 +43,7 @@ func (s *Inline) Reports() []Report { return []Report{s.document.Report()} }
 // Reports implements Reporter.
 func (b *buckets) Reports() []Report {
 	var reports []Report
-	for known := range b.known.all() {
+	for known := range b.all() {
 		reports = append(reports, known.document.Report())
 	}
 	slices.SortFunc(reports, func(a, b Report) int { return cmp.Compare(a.Rules.Name, b.Rules.Name) })

@@ -25,7 +25,7 @@ func openStorage(t *testing.T, refresh time.Duration) (s *Storage, dir string) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "storage")
 	s = &Storage{RefreshOptions: RefreshOptions{Refresh: caddy.Duration(refresh)}}
-	if err := s.Open(newContext(t), &Options{Logger: zap.NewNop(), Metrics: &metrics.Options{}}); err != nil {
+	if err := s.Open(newContext(t), &Options{Logger: zap.NewNop(), Store: metrics.NewStore()}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Cleanup() })
