@@ -1,8 +1,9 @@
 package corsrules
 
 import (
-	"bytes"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/caddy-oss-cors/caddy-oss-cors/internal/xmltext"
 )
@@ -24,15 +25,16 @@ type CORSRule struct {
 	ID string
 
 	// AllowedOrigins has at least one origin, each exact or with one "*", which
-	// stands for any run of characters, the empty one included.
+	// stands for any run of characters, the empty one included. An empty one, which
+	// S3 takes, matches nothing.
 	AllowedOrigins []string
 
 	// AllowedMethods has at least one of GET, PUT, DELETE, POST and HEAD.
 	AllowedMethods []string
 
-	// AllowedHeaders are the names that a preflight may ask for, in lower case,
-	// each exact or with one "*". Without any, no preflight that asks for a
-	// header matches this rule.
+	// AllowedHeaders are the names that a preflight may ask for, each exact or with
+	// one "*", in lower case unless the document was parsed for S3. Without any, no
+	// preflight that asks for a header matches this rule.
 	AllowedHeaders []string
 
 	// ExposeHeaders are the response headers that scripts may read, as written.
@@ -45,25 +47,49 @@ type CORSRule struct {
 }
 
 // Marshal returns c as OSS's GetBucketCors does: UTF-8, two-space indent, no
-// namespace, each element only if set, but ResponseVary always. An ID, which OSS
-// does not know, comes first in its rule.
+// namespace, AllowedHeaders in lower case, each element only if set, but ResponseVary
+// always. An ID, which OSS does not know, comes first in its rule.
 func (c *Configuration) Marshal() []byte {
-	var b bytes.Buffer
+	var b strings.Builder
 	b.WriteString("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<CORSConfiguration>\n")
-	for i := range c.Rules {
-		c.Rules[i].marshal(&b)
+	for _, r := range c.Rules {
+		r.AllowedHeaders = slices.Clone(r.AllowedHeaders)
+		for i, name := range r.AllowedHeaders {
+			r.AllowedHeaders[i] = strings.ToLower(name)
+		}
+		b.WriteString("  <CORSRule>\n")
+		r.marshal(&b, "    ", "\n")
+		b.WriteString("  </CORSRule>\n")
 	}
 	b.WriteString("  <ResponseVary>" + strconv.FormatBool(c.ResponseVary) + "</ResponseVary>\n</CORSConfiguration>\n")
-	return b.Bytes()
+	return []byte(b.String())
 }
 
-func (r *CORSRule) marshal(b *bytes.Buffer) {
+// MarshalS3 returns c as S3's GetBucketCors does: on one line, in S3's namespace, each
+// element only if set, the names of headers as they are in c, and no ResponseVary, which
+// S3 does not know. The order of the elements is OSS's: S3's is not known, and its clients
+// do not depend on it.
+func (c *Configuration) MarshalS3() []byte {
+	var b strings.Builder
+	b.WriteString("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<CORSConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">")
+	for _, r := range c.Rules {
+		b.WriteString("<CORSRule>")
+		r.marshal(&b, "", "")
+		b.WriteString("</CORSRule>")
+	}
+	b.WriteString("</CORSConfiguration>")
+	return []byte(b.String())
+}
+
+// marshal writes the elements of a rule, each between before and after.
+func (r *CORSRule) marshal(b *strings.Builder, before, after string) {
 	element := func(name string, values ...string) {
 		for _, value := range values {
-			b.WriteString("    <" + name + ">" + xmltext.Escape(value) + "</" + name + ">\n")
+			b.WriteString(before)
+			xmltext.WriteElement(b, name, value)
+			b.WriteString(after)
 		}
 	}
-	b.WriteString("  <CORSRule>\n")
 	if r.ID != "" {
 		element("ID", r.ID)
 	}
@@ -74,5 +100,4 @@ func (r *CORSRule) marshal(b *bytes.Buffer) {
 	if r.MaxAgeSeconds != nil {
 		element("MaxAgeSeconds", strconv.Itoa(*r.MaxAgeSeconds))
 	}
-	b.WriteString("  </CORSRule>\n")
 }

@@ -9,24 +9,19 @@ import (
 	"strings"
 )
 
-const (
-	// MaxDocumentBytes is OSS's limit on a CORSConfiguration document.
-	MaxDocumentBytes = 16 << 10
-
-	// DefaultMaxRules is how many rules OSS allows; Options.MaxRules raises it.
-	DefaultMaxRules = 10
-
-	// MaxMaxAgeSeconds is the largest MaxAgeSeconds that OSS takes.
-	MaxMaxAgeSeconds = 999_999_999
-)
+// MaxMaxAgeSeconds is the largest MaxAgeSeconds that OSS takes.
+const MaxMaxAgeSeconds = 999_999_999
 
 // Options are what Parse needs to know beside the document.
 type Options struct {
 	// File names the document in faults. Default: "cors.xml".
 	File string
 
-	// MaxRules is how many rules the document may have. Default: DefaultMaxRules.
+	// MaxRules is how many rules the document may have. Default: what Dialect allows.
 	MaxRules int
+
+	// Dialect is whose documents are taken. Default: DialectOSS.
+	Dialect Dialect
 
 	// Credentials refuses origins that are too wide to be answered with
 	// Access-Control-Allow-Credentials. Default: false.
@@ -49,12 +44,12 @@ func parse(doc []byte, opts Options) (*Configuration, *parser, error) {
 		opts.File = "cors.xml"
 	}
 	if opts.MaxRules <= 0 {
-		opts.MaxRules = DefaultMaxRules
+		opts.MaxRules = opts.Dialect.DefaultMaxRules()
 	}
 	p := &parser{doc: bytes.TrimPrefix(doc, []byte(utf8BOM)), opts: opts}
-	if len(doc) > MaxDocumentBytes {
-		p.fault(MaxDocumentBytes-len(doc)+len(p.doc), CodeEntityTooLarge, "",
-			"the document has more than %d bytes, the most that OSS takes", MaxDocumentBytes)
+	if limit := opts.Dialect.MaxBytes(); len(doc) > limit {
+		p.fault(limit-len(doc)+len(p.doc), CodeEntityTooLarge, "",
+			"the document has more than the %d bytes that are allowed", limit)
 		return nil, p, p.faults
 	}
 	cfg, err := p.parse()
@@ -135,13 +130,13 @@ func (p *parser) configuration(root xml.StartElement, rootAt int) *Configuration
 		case xml.CharData:
 			p.noText(tok, at, "CORSConfiguration")
 		case xml.StartElement:
-			switch p.element(tok, at, root.Name.Space) {
-			case "CORSRule":
+			switch name := p.element(tok, at, root.Name.Space); {
+			case name == "CORSRule":
 				if rules++; rules == p.opts.MaxRules+1 {
 					p.fault(at, CodeBeyondLimit, ecTooManyRules, "CORSRule number %d: at most %d are allowed, and max_rules raises that", rules, p.opts.MaxRules)
 				}
 				cfg.Rules = append(cfg.Rules, p.rule(root.Name.Space, at))
-			case "ResponseVary":
+			case name == "ResponseVary" && p.opts.Dialect != DialectS3:
 				value, valueAt := p.text(tok, at)
 				if varies++; varies > 1 {
 					p.malformed(at, "a second ResponseVary: there is at most one")
@@ -151,7 +146,7 @@ func (p *parser) configuration(root xml.StartElement, rootAt int) *Configuration
 				}
 				cfg.ResponseVary = value == "true"
 			default:
-				p.unknown(tok, at, "CORSConfiguration", "CORSRule and ResponseVary")
+				p.unknown(tok, at, "CORSConfiguration", p.opts.Dialect.rootElements())
 			}
 		}
 	}
@@ -180,14 +175,17 @@ func (p *parser) rule(space string, ruleAt int) CORSRule {
 				if r.ID, _ = p.text(tok, at); seen[name] > 1 {
 					p.malformed(at, "a second ID: a rule has at most one")
 				}
+				if problem := p.opts.Dialect.checkID(r.ID); problem != "" {
+					p.malformed(at, "ID %s", problem)
+				}
 			case "AllowedOrigin":
 				r.AllowedOrigins = append(r.AllowedOrigins, p.origin(tok, at))
 			case "AllowedMethod":
 				r.AllowedMethods = append(r.AllowedMethods, p.checked(tok, at, ecMethod, checkMethod))
 			case "AllowedHeader":
-				r.AllowedHeaders = append(r.AllowedHeaders, strings.ToLower(p.checked(tok, at, ecHeader, checkAllowedHeader)))
+				r.AllowedHeaders = append(r.AllowedHeaders, p.allowedHeader(tok, at))
 			case "ExposeHeader":
-				r.ExposeHeaders = append(r.ExposeHeaders, p.checked(tok, at, ecExposeHeader, checkExposeHeader))
+				r.ExposeHeaders = append(r.ExposeHeaders, p.checked(tok, at, ecExposeHeader, p.opts.Dialect.checkExposeHeader))
 			case "MaxAgeSeconds":
 				value := p.checked(tok, at, ecMaxAge, checkMaxAge)
 				if seconds, err := strconv.Atoi(value); err == nil {
@@ -216,7 +214,7 @@ func (p *parser) required(seen map[string]int, ruleAt int) {
 // origin reads an AllowedOrigin. Where Options.Credentials refuses what OSS takes, OSS has no
 // Code for the fault.
 func (p *parser) origin(start xml.StartElement, startAt int) string {
-	origin := p.checked(start, startAt, ecOrigin, checkOrigin)
+	origin := p.checked(start, startAt, ecOrigin, p.opts.Dialect.checkOrigin)
 	if !p.opts.Credentials || p.broken || checkOrigin(origin) != "" {
 		return origin
 	}
@@ -225,6 +223,15 @@ func (p *parser) origin(start xml.StartElement, startAt int) string {
 		p.fault(places[len(places)-1], "", "", "%s %s", start.Name.Local, problem)
 	}
 	return origin
+}
+
+// allowedHeader reads an AllowedHeader. OSS stores it in lower case, S3 as it is.
+func (p *parser) allowedHeader(start xml.StartElement, startAt int) string {
+	name := p.checked(start, startAt, ecHeader, p.opts.Dialect.checkAllowedHeader)
+	if p.opts.Dialect == DialectOSS {
+		return strings.ToLower(name)
+	}
+	return name
 }
 
 // checked reads the text of a scalar element and reports what check finds in it.

@@ -16,6 +16,7 @@ import (
 // fuzzTargets says of every fuzz target which bytes of whose it meets.
 var fuzzTargets = []struct{ target, dir, meets string }{
 	{"FuzzParse", "corsrules", "tenants' and operators' XML documents"},
+	{"FuzzDialects", "corsrules", "tenants' documents, as OSS and as S3 take them"},
 	{"FuzzPreflight", "corsrules", "browsers' Origin, Access-Control-Request-Method and -Headers, on any document"},
 	{"FuzzDifferential", "corsrules", "the same, made to nearly suit; beside a second, simple implementation"},
 	{"FuzzBucket", ".", "Host, path and placeholder that a bucket's name is taken from"},

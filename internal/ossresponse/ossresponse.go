@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/caddy-oss-cors/caddy-oss-cors/internal/xmltext"
 )
@@ -117,9 +116,9 @@ func (e Error) document(requestID, host string) string {
 	var b strings.Builder
 	b.Grow(1 << 10) // more than most take
 	element := func(name, text string) {
-		for _, part := range []string{"  <", name, ">", escape(text), "</", name, ">\n"} {
-			b.WriteString(part)
-		}
+		b.WriteString("  ")
+		xmltext.WriteElement(&b, name, text)
+		b.WriteByte('\n')
 	}
 	b.WriteString("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>\n")
 	element("Code", e.Code)
@@ -135,25 +134,4 @@ func (e Error) document(requestID, host string) string {
 	}
 	b.WriteString("</Error>\n")
 	return b.String()
-}
-
-// escape returns s as the text of an XML element. What XML 1.0 cannot hold (section 2.2) is
-// U+FFFD.
-func escape(s string) string {
-	if strings.ContainsFunc(s, isForbidden) {
-		s = strings.Map(replaceForbidden, s)
-	}
-	return xmltext.Escape(s)
-}
-
-// isForbidden holds for U+FFFD itself, too: it is what a byte that is no UTF-8 is read as.
-func isForbidden(r rune) bool {
-	return r < ' ' && r != '\t' && r != '\n' && r != '\r' || utf8.RuneError <= r && r <= '\uFFFF'
-}
-
-func replaceForbidden(r rune) rune {
-	if isForbidden(r) {
-		return utf8.RuneError
-	}
-	return r
 }

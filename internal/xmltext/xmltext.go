@@ -1,11 +1,38 @@
-// Package xmltext escapes text in the XML documents that this module writes.
+// Package xmltext writes text into the XML documents that this module makes.
 package xmltext
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
-// Escape returns s as the text of an XML element: what needs escaping is escaped, and no
-// more. A carriage return is among it, for XML parsers read a bare one as a line feed.
-// What XML cannot hold at all is left as it is.
-func Escape(s string) string { return escaper.Replace(s) }
+// WriteElement writes an element that holds text alone.
+func WriteElement(b *strings.Builder, name, text string) {
+	for _, part := range []string{"<", name, ">", Escape(text), "</", name, ">"} {
+		b.WriteString(part)
+	}
+}
+
+// Escape returns s as the text of an XML element. It escapes what XML parsers would read
+// as something else (a bare carriage return is read as a line feed), and no more. What
+// XML cannot hold at all (https://www.w3.org/TR/xml/#charsets) becomes U+FFFD.
+func Escape(s string) string {
+	if strings.ContainsFunc(s, isForbidden) {
+		s = strings.Map(replaceForbidden, s)
+	}
+	return escaper.Replace(s)
+}
 
 var escaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "\r", "&#13;")
+
+// isForbidden holds for U+FFFD itself, too: a byte that is not UTF-8 is read as this rune.
+func isForbidden(r rune) bool {
+	return r < ' ' && r != '\t' && r != '\n' && r != '\r' || utf8.RuneError <= r && r <= '\uFFFF'
+}
+
+func replaceForbidden(r rune) rune {
+	if isForbidden(r) {
+		return utf8.RuneError
+	}
+	return r
+}
