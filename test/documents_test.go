@@ -2,6 +2,7 @@ package test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -22,10 +23,12 @@ func blocks(t *testing.T, document, language string) (found []string) {
 	return found
 }
 
-// TestREADMEValidate makes the mistakes in README.md's rules that it shows the messages of.
-func TestREADMEValidate(t *testing.T) {
+// TestDocsValidate makes the mistakes in docs/configuration.md's rules that it shows the
+// messages of.
+func TestDocsValidate(t *testing.T) {
+	const page = "docs/configuration.md"
 	dir := t.TempDir()
-	rules := blocks(t, "README.md", "xml")[0]
+	rules := blocks(t, page, "xml")[0]
 	for right, wrong := range map[string]string{
 		"<AllowedMethod>GET<":                         "<AllowedMethod>get<",
 		"<AllowedHeader>content-type</AllowedHeader>": "<AllowedHeaders>content-type</AllowedHeaders>",
@@ -44,9 +47,28 @@ func TestREADMEValidate(t *testing.T) {
 	}
 	const begin = "oss_cors rules:\n"
 	_, said, _ := strings.Cut(last.Msg, begin)
-	if shown := "$ caddy validate\nERROR … " + begin + said + "\n"; !slices.Contains(blocks(t, "README.md", "console"), shown) {
-		t.Errorf("README.md does not show\n%s", shown)
+	if shown := "$ caddy validate\nERROR … " + begin + said + "\n"; !slices.Contains(blocks(t, page, "console"), shown) {
+		t.Errorf("%s does not show\n%s", page, shown)
 	}
+}
+
+// TestDocsQueries has promtool check every query of docs/metrics.md.
+func TestDocsQueries(t *testing.T) {
+	type rule struct {
+		Record string `json:"record"`
+		Expr   string `json:"expr"`
+	}
+	var rules []rule
+	for i, query := range blocks(t, "docs/metrics.md", "promql") {
+		rules = append(rules, rule{fmt.Sprintf("query_%d", i), query})
+	}
+	file, err := json.Marshal(map[string]any{"groups": []any{map[string]any{"name": "queries", "rules": rules}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "queries.yml") // JSON is YAML
+	writeFile(t, path, string(file))
+	promtool(t, "", "check", "rules", path)
 }
 
 // TestMigrationFromHeader tries what docs/migration.md shows of Caddyfiles and rules.

@@ -2,8 +2,6 @@ package test
 
 import (
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -15,9 +13,9 @@ const (
 )
 
 // TestWrongWirings pins what two wirings do that Caddy permits and that leak
-// Access-Control headers to everyone, and that what README.md tells people to do instead
-// mends them. A leak that is gone here would be good news, and a reason to change README.md.
-// TestWiring, beside the handler, has more wirings, and those that are safe.
+// Access-Control headers to everyone, and that what docs/configuration.md tells people to do
+// instead cures them. A leak that is gone here would be good news, and a reason to change that
+// page. TestWiring, next to the handler, has more wirings, and those that are safe.
 func TestWrongWirings(t *testing.T) {
 	fails := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		panic(http.ErrAbortHandler) // the proxy answers 502
@@ -28,24 +26,24 @@ func TestWrongWirings(t *testing.T) {
 		origin  http.Handler
 		status  int
 		leaks   bool
-		because string // README.md says
+		because string // docs/configuration.md says
 	}{
 		{desc: "header around a handle", leaks: true, status: 200,
 			site:    wiringHeader + "handle {\n" + wiringRules + "reverse_proxy {{origin}}\n}\n",
-			because: "A deferred `header >Access-Control-Allow-Origin …` at the site's level, around a `handle` that holds `oss_cors`, runs outside it and leaks to denied origins."},
+			because: "A deferred `header >Access-Control-Allow-Origin …` at the site's level, around a `handle` that holds `oss_cors`, runs after `oss_cors` and adds the header for denied origins too."},
 		{desc: "header around a handle, oss_cors at the site's level too", status: 200,
 			site:    wiringRules + wiringHeader + "handle {\n" + wiringRules + "reverse_proxy {{origin}}\n}\n",
-			because: "Remove it, or put `oss_cors` at the site's level too."},
+			because: "Remove it, or put `oss_cors` at the site's level as well."},
 		{desc: "header within handle_errors", leaks: true, status: 502, origin: fails,
 			site:    wiringRules + "reverse_proxy {{origin}}\nhandle_errors {\n" + wiringHeader + "respond failed\n}\n",
-			because: "`header Access-Control-…` inside `handle_errors` runs after `oss_cors` is done."},
+			because: "`header Access-Control-…` inside `handle_errors` runs after `oss_cors` has finished."},
 		{desc: "header within handle_errors, oss_cors there too", status: 502, origin: fails,
 			site:    wiringRules + "reverse_proxy {{origin}}\nhandle_errors {\n" + wiringRules + wiringHeader + "respond failed\n}\n",
-			because: "Put `oss_cors` inside `handle_errors` as well: it applies the decision already made, and counts nothing twice."},
+			because: "Put `oss_cors` inside `handle_errors` as well: it applies the decision that was already made, and counts nothing twice."},
 	} {
 		t.Run(c.desc, func(t *testing.T) {
-			if !readmeSays(t, c.because) {
-				t.Errorf("README.md does not say: %s", c.because)
+			if !documentSays(t, "docs/configuration.md", c.because) {
+				t.Errorf("docs/configuration.md does not say: %s", c.because)
 			}
 			tb := startTestbed(t, testbedConfig{site: c.site, origin: c.origin})
 			before := tb.counts(t)
@@ -70,12 +68,8 @@ func TestWrongWirings(t *testing.T) {
 	}
 }
 
-// readmeSays reports whether README.md has a text, however its lines are broken.
-func readmeSays(t *testing.T, text string) bool {
+// documentSays reports whether a document has a text, however its lines are broken.
+func documentSays(t *testing.T, document, text string) bool {
 	t.Helper()
-	readme, err := os.ReadFile(filepath.Join(repoRoot, "README.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.Contains(strings.Join(strings.Fields(string(readme)), " "), text)
+	return strings.Contains(strings.Join(strings.Fields(readRepo(t, document)), " "), text)
 }

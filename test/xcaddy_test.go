@@ -72,7 +72,7 @@ func smoke(t *testing.T, binary string) {
 func oldestCaddy(t *testing.T) string {
 	t.Helper()
 	version := goList(t, repoRoot, "-f", "{{.Version}}", "github.com/caddyserver/caddy/v2")
-	if !readmeSays(t, "It needs Caddy "+strings.TrimPrefix(version, "v")+" or newer.") {
+	if !documentSays(t, "README.md", "It needs Caddy "+strings.TrimPrefix(version, "v")+" or newer.") {
 		t.Errorf("README.md does not name the oldest Caddy, %s", version)
 	}
 	return version
