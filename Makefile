@@ -10,6 +10,13 @@ FUZZTIME ?= 1m
 BENCHTIME ?= 2s
 SOAKTIME ?= 10m
 
+# One package at a time: two at once would disturb each other's browsers and measurements of
+# memory and time.
+E2EFLAGS = -shuffle=on -count=1 -timeout=20m -p=1
+
+# The end-to-end tests of "make test-fast": an SDK, HTTP/1 and other handlers.
+SMOKE = TestSDKOptionObject|TestRequestValuesInLists|TestWrongWirings
+
 .PHONY: help
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' Makefile
@@ -22,14 +29,21 @@ fmt: ## Check the formatting
 	@files=$$(gofmt -s -l $$(find . -name node_modules -prune -o -name '*.go' -print)) || exit 1; \
 	if [ -n "$$files" ]; then printf 'to be formatted with gofmt -s -w:\n%s\n' "$$files"; exit 1; fi
 
+.PHONY: test-fast
+test-fast: fmt vet ## Run what takes less than two minutes: no race detector, three end-to-end tests
+	go test ./...
+	go build -o bin/caddy ./cmd/caddy
+	cd test && CADDY_BIN=$(CURDIR)/bin/caddy go test -run '^($(SMOKE))$$' ./clients ./hostile ./wiring
+
 .PHONY: vet
 vet: ## Run go vet
 	go vet ./...
+	cd test && go vet -tags=$(TAGS),measure ./...
 
 .PHONY: lint
 lint: ## Run golangci-lint, at the version of tools/go.mod
 	go tool -modfile=tools/go.mod golangci-lint run
-	cd test && go tool -modfile=../tools/go.mod golangci-lint run
+	cd test && go tool -modfile=../tools/go.mod golangci-lint run --build-tags=$(TAGS),measure
 
 .PHONY: unit
 unit: ## Run the packages' tests with the race detector
@@ -37,32 +51,32 @@ unit: ## Run the packages' tests with the race detector
 
 .PHONY: e2e
 e2e: deps ## Run the end-to-end tests: a real Caddy, real clients and browsers
-	cd test && go vet ./...
-	cd test && go test -shuffle=on -count=1 -timeout 20m ./...
+	go build -o bin/caddy ./cmd/caddy
+	cd test && CADDY_BIN=$(CURDIR)/bin/caddy go test $(E2EFLAGS) ./...
 
 .PHONY: e2e-xcaddy
-e2e-xcaddy: deps ## The same with the binary that xcaddy makes, at the oldest Caddy supported
+e2e-xcaddy: deps ## The same with the binary that xcaddy builds, at the oldest Caddy supported
 	cd test && XCADDY_GO_BUILD_FLAGS=-ldflags=-w CGO_ENABLED=$$(go env CGO_ENABLED) go tool xcaddy build \
 		$$(cd .. && go list -m -f '{{.Version}}' github.com/caddyserver/caddy/v2) \
 		--with github.com/caddy-oss-cors/caddy-oss-cors@v0.0.0=$(CURDIR) --output $(CURDIR)/bin/caddy-xcaddy
-	cd test && CADDY_BIN=$(CURDIR)/bin/caddy-xcaddy go test -shuffle=on -count=1 -timeout 20m ./...
+	cd test && CADDY_BIN=$(CURDIR)/bin/caddy-xcaddy go test $(E2EFLAGS) ./...
 
 .PHONY: deps
 deps: ## Check for what the end-to-end tests need; root on Debian installs it
 	sh test/deps.sh
 
 .PHONY: bench
-bench: ## Measure, each run for BENCHTIME, beside peers and other servers; writes docs/benchmarks.md
+bench: ## Measure for BENCHTIME each, with peers and other servers; writes docs/benchmarks.md
 	go test -run '^$$' -bench . -benchmem ./...
-	cd test && BENCHTIME=$(BENCHTIME) go test -run '^TestBench' -count=1 -timeout 60m -v .
+	cd test && BENCHTIME=$(BENCHTIME) go test -tags=$(TAGS),measure -run '^TestBench' -count=1 -timeout 60m -v ./bench
 
 .PHONY: soak
 soak: ## The worst day, for SOAKTIME; writes docs/reliability.md
-	cd test && SOAKTIME=$(SOAKTIME) go test -run '^TestSoak$$' -count=1 -timeout 24h -v .
+	cd test && SOAKTIME=$(SOAKTIME) go test -run '^TestSoak$$' -count=1 -timeout 24h -v ./soak
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME, one after another; writes docs/reliability.md
-	cd test && FUZZTIME=$(FUZZTIME) go test -run '^TestFuzz$$' -count=1 -timeout 24h -v .
+	cd test && FUZZTIME=$(FUZZTIME) go test -tags=$(TAGS),measure -run '^TestFuzz$$' -count=1 -timeout 24h -v ./soak
 
 .PHONY: vuln
 vuln: ## Look for known vulnerabilities in what is called

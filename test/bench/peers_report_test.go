@@ -1,0 +1,83 @@
+//go:build measure
+
+package bench
+
+import (
+	"flag"
+	"fmt"
+	"net/http"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/test/internal/harness"
+	"github.com/caddy-oss-cors/caddy-oss-cors/test/internal/report"
+)
+
+// TestBenchPeers writes the table of the engines within one process.
+func TestBenchPeers(t *testing.T) {
+	const rounds = 15
+	each := report.Duration(t, "BENCHTIME") / 50
+	if err := flag.Set("test.benchtime", max(each, time.Millisecond).String()); err != nil {
+		t.Fatal(err)
+	}
+	about := report.Machine(t, harness.GoList(t, ".", "github.com/jub0bs/cors"), harness.GoList(t, ".", "github.com/rs/cors"))
+	cases := peerCases()
+	results := make([][]peerResult, len(cases))
+	for i := range results {
+		results[i] = make([]peerResult, len(peers))
+	}
+	for range rounds {
+		for i, c := range cases {
+			for j, peer := range peers {
+				middleware, err := peer.wrap(c.policy, quietHandler)
+				if err != nil {
+					t.Fatal(err)
+				}
+				request, w := c.request(t), &quietWriter{header: http.Header{}}
+				r := testing.Benchmark(func(b *testing.B) {
+					b.ReportAllocs()
+					for b.Loop() {
+						clear(w.header)
+						middleware.ServeHTTP(w, request)
+					}
+				})
+				results[i][j].ns = append(results[i][j].ns, float64(r.T.Nanoseconds())/float64(r.N))
+				results[i][j].allocs = r.AllocsPerOp()
+			}
+		}
+	}
+	rows := [][]string{{"case", "oss_cors", "jub0bs/cors", "rs/cors", "oss_cors / the faster", "allocations"}}
+	for i, c := range cases {
+		row := []string{c.desc}
+		for j := range peers {
+			row = append(row, fmt.Sprintf("%.0f ns", results[i][j].ns.Median()))
+		}
+		ours, a, b := results[i][0], results[i][1], results[i][2]
+		faster := a.ns
+		if b.ns.Median() < a.ns.Median() {
+			faster = b.ns
+		}
+		ratio, allocs := ours.ns.Over(faster).Ratio(), fmt.Sprintf("%d / %d / %d", ours.allocs, a.allocs, b.allocs)
+		if c.notAskedOfPeers {
+			row[2], row[3], ratio, allocs = "–", "–", "–", fmt.Sprint(ours.allocs)
+		}
+		rows = append(rows, append(row, ratio, allocs))
+	}
+	hundred := func(kind string) string {
+		at := func(desc string) report.Series {
+			i := slices.IndexFunc(cases, func(c peerCase) bool { return c.desc == kind+desc })
+			return results[i][0].ns
+		}
+		return at(", 100 origins").Over(at(", 1 origin")).Ratio()
+	}
+	report.WriteSection(t, "benchmarks.md", "peers", fmt.Sprintf(
+		"%s\n\n%s\n100 exact origins cost %s times as much as 1 on a preflight, %s on an actual request.\n",
+		about, report.MarkdownTable(rows), hundred("preflight"), hundred("actual")))
+}
+
+// peerResult is what one peer made of one case, round by round.
+type peerResult struct {
+	ns     report.Series
+	allocs int64
+}

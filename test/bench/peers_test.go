@@ -1,0 +1,238 @@
+package bench
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/test/internal/harness"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
+	jub0bs "github.com/jub0bs/cors"
+	"github.com/rs/cors"
+)
+
+// peerPolicy is what all peers are configured to allow.
+type peerPolicy struct {
+	origins []string
+	rules   int // of which the last allows them; 0: 1
+}
+
+var (
+	peerMethods = []string{"GET", "PUT"}
+	peerHeaders = []string{"authorization", "content-type", "x-oss-date", "x-oss-user-agent"}
+	peerExposed = []string{"ETag", "x-oss-request-id"}
+)
+
+const peerMaxAge = 600
+
+func exactOrigins(n int) []string {
+	origins := make([]string, n)
+	for i := range origins {
+		origins[i] = fmt.Sprintf("https://app%d.example.com", i)
+	}
+	return origins
+}
+
+// ruleset has the policy's origins in its last rule, and others in those before it.
+func (p peerPolicy) ruleset() *corsrules.Ruleset {
+	maxAge := peerMaxAge
+	cfg := &corsrules.Configuration{ResponseVary: true} // as the peers have it
+	for i := range max(p.rules, 1) {
+		rule := corsrules.CORSRule{
+			AllowedOrigins: p.origins,
+			AllowedMethods: peerMethods,
+			AllowedHeaders: peerHeaders,
+			ExposeHeaders:  peerExposed,
+			MaxAgeSeconds:  &maxAge,
+		}
+		if i < p.rules-1 {
+			rule.AllowedOrigins = []string{fmt.Sprintf("https://other%d.example.org", i)}
+		}
+		cfg.Rules = append(cfg.Rules, rule)
+	}
+	return corsrules.Compile(cfg)
+}
+
+// peers are the engines compared, each as net/http middleware.
+var peers = []struct {
+	name string
+	wrap func(p peerPolicy, next http.Handler) (http.Handler, error)
+}{
+	{"oss_cors", func(p peerPolicy, next http.Handler) (http.Handler, error) {
+		return &ruleMiddleware{p.ruleset(), next}, nil
+	}},
+	{"jub0bs/cors", func(p peerPolicy, next http.Handler) (http.Handler, error) {
+		m, err := jub0bs.NewMiddleware(jub0bs.Config{
+			Origins: p.origins, Methods: peerMethods, RequestHeaders: peerHeaders,
+			ResponseHeaders: peerExposed, MaxAgeInSeconds: peerMaxAge,
+		})
+		if err != nil {
+			return nil, err
+		}
+		return m.Wrap(next), nil
+	}},
+	{"rs/cors", func(p peerPolicy, next http.Handler) (http.Handler, error) {
+		return cors.New(cors.Options{
+			AllowedOrigins: p.origins, AllowedMethods: peerMethods, AllowedHeaders: peerHeaders,
+			ExposedHeaders: peerExposed, MaxAge: peerMaxAge,
+		}).Handler(next), nil
+	}},
+}
+
+// ruleMiddleware does with corsrules what the handler does for CORS, and nothing else.
+// TestPeersDecideTheSame compares its answers with the handler's.
+type ruleMiddleware struct {
+	rules *corsrules.Ruleset
+	next  http.Handler
+}
+
+func (m *ruleMiddleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	origin := r.Header["Origin"]
+	if r.Method == http.MethodOptions {
+		d := m.rules.Preflight(origin, r.Header["Access-Control-Request-Method"], r.Header["Access-Control-Request-Headers"])
+		m.set(w.Header(), &d)
+		if d.Outcome != corsrules.Allowed {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		w.WriteHeader(http.StatusOK)
+		return
+	}
+	d := m.rules.Actual(origin, r.Method)
+	m.set(w.Header(), &d)
+	m.next.ServeHTTP(w, r)
+}
+
+// set sets the headers as response.go does: no value is shared between two responses.
+func (m *ruleMiddleware) set(h http.Header, d *corsrules.Decision) {
+	for key := range h {
+		if strings.HasPrefix(key, "Access-Control-") {
+			delete(h, key)
+		}
+	}
+	room, used := new([7]string), 0
+	put := func(key, value string) {
+		if value != "" {
+			room[used] = value
+			h[key] = room[used : used+1 : used+1]
+			used++
+		}
+	}
+	if d.Rule != nil {
+		put("Access-Control-Allow-Origin", d.AllowOrigin)
+		put("Access-Control-Allow-Methods", d.Rule.AllowMethods())
+		put("Access-Control-Allow-Headers", d.AllowHeaders)
+		put("Access-Control-Expose-Headers", d.Rule.ExposeHeaders())
+		put("Access-Control-Max-Age", d.Rule.MaxAge())
+	}
+	if m.rules.ResponseVary() && len(h["Vary"]) == 0 {
+		put("Vary", "Origin")
+	}
+}
+
+// peerCase is a question put to all peers.
+type peerCase struct {
+	desc   string
+	policy peerPolicy
+
+	method, origin  string
+	headers         string // Access-Control-Request-Headers, on a preflight
+	allowed         bool
+	notAskedOfPeers bool // that decide another question there, for lack of what it is about
+}
+
+const (
+	firstApp   = "https://app0.example.com"
+	lastApp    = "https://app99.example.com"
+	strangerIn = "https://stranger.example.net"
+	sortedList = "authorization,content-type,x-oss-date"
+)
+
+func peerCases() (cases []peerCase) {
+	one := peerPolicy{origins: exactOrigins(1)}
+	hundred := peerPolicy{origins: exactOrigins(100)}
+	wildcard := peerPolicy{origins: []string{"https://*.example.com"}}
+	open := peerPolicy{origins: []string{"*"}}
+	ten := peerPolicy{origins: exactOrigins(1), rules: 10}
+	const preflight, actual = http.MethodOptions, http.MethodGet
+	return []peerCase{
+		{desc: "preflight, 1 origin", policy: one, method: preflight, origin: firstApp, headers: sortedList, allowed: true},
+		{desc: "preflight, 1 origin, no headers asked for", policy: one, method: preflight, origin: firstApp, allowed: true},
+		{desc: "preflight, 100 origins", policy: hundred, method: preflight, origin: lastApp, headers: sortedList, allowed: true},
+		{desc: "preflight, `https://*.example.com`", policy: wildcard, method: preflight, origin: firstApp, headers: sortedList, allowed: true},
+		{desc: "preflight, `*`", policy: open, method: preflight, origin: firstApp, headers: sortedList, allowed: true},
+		{desc: "preflight, 1 origin, denied", policy: one, method: preflight, origin: strangerIn, headers: sortedList},
+		{desc: "preflight, 100 origins, denied", policy: hundred, method: preflight, origin: strangerIn, headers: sortedList},
+		{desc: "preflight, unsorted headers", policy: one, method: preflight, origin: firstApp, headers: "x-oss-date,content-type,authorization", allowed: true, notAskedOfPeers: true},
+		{desc: "preflight, the tenth of 10 rules", policy: ten, method: preflight, origin: firstApp, headers: sortedList, allowed: true, notAskedOfPeers: true},
+		{desc: "actual, 1 origin", policy: one, method: actual, origin: firstApp, allowed: true},
+		{desc: "actual, 100 origins", policy: hundred, method: actual, origin: lastApp, allowed: true},
+		{desc: "actual, `https://*.example.com`", policy: wildcard, method: actual, origin: firstApp, allowed: true},
+		{desc: "actual, `*`", policy: open, method: actual, origin: firstApp, allowed: true},
+		{desc: "actual, 1 origin, denied", policy: one, method: actual, origin: strangerIn},
+		{desc: "actual, the tenth of 10 rules", policy: ten, method: actual, origin: firstApp, allowed: true, notAskedOfPeers: true},
+	}
+}
+
+func (c peerCase) header() http.Header {
+	h := http.Header{"Origin": {c.origin}}
+	if c.method == http.MethodOptions {
+		h["Access-Control-Request-Method"] = []string{"PUT"}
+		if c.headers != "" {
+			h["Access-Control-Request-Headers"] = []string{c.headers}
+		}
+	}
+	return h
+}
+
+// quietWriter forgets what is written. It serves one request after another.
+type quietWriter struct{ header http.Header }
+
+func (w *quietWriter) Header() http.Header         { return w.header }
+func (w *quietWriter) Write(p []byte) (int, error) { return len(p), nil }
+func (w *quietWriter) WriteHeader(int)             {}
+
+var quietHandler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+
+func (c peerCase) request(t testing.TB) *http.Request {
+	r, err := http.NewRequest(c.method, "http://bucket.example/k.txt", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header = c.header()
+	return r
+}
+
+// TestPeersDecideTheSame: a comparison of speed is one only if the question is the same,
+// and what stands for the handler answers as the handler does.
+func TestPeersDecideTheSame(t *testing.T) {
+	for _, c := range peerCases() {
+		t.Run(c.desc, func(t *testing.T) {
+			tb := harness.StartTestbed(t, harness.TestbedConfig{Rules: string(c.policy.ruleset().Configuration().Marshal())})
+			var lines []string
+			for name, values := range c.header() {
+				lines = append(lines, name+": "+values[0])
+			}
+			handler := tb.Exchange(t, c.method, "/k.txt", lines...)
+			for _, peer := range peers {
+				middleware, err := peer.wrap(c.policy, quietHandler)
+				if err != nil {
+					t.Fatal(err)
+				}
+				w := &quietWriter{header: http.Header{}}
+				middleware.ServeHTTP(w, c.request(t))
+				got := harness.AccessControl(w.header)
+				allowed := w.header.Get("Access-Control-Allow-Origin") != ""
+				if allowed != c.allowed && (peer.name == "oss_cors" || !c.notAskedOfPeers) {
+					t.Errorf("%s: %q", peer.name, got)
+				}
+				if want := harness.AccessControl(handler.Header); peer.name == "oss_cors" && (!slices.Equal(got, want) || !slices.Equal(w.header["Vary"], handler.Header["Vary"])) {
+					t.Errorf("%s: %q, Vary %q; the handler's are %q, Vary %q", peer.name, got, w.header["Vary"], want, handler.Header["Vary"])
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,104 @@
+package browsers
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/test/internal/fetchmodel"
+	"github.com/caddy-oss-cors/caddy-oss-cors/test/internal/harness"
+)
+
+// requestLine is a request and how the proxy decided, as far as the model knows.
+func requestLine(r fetchmodel.WireRequest, status int, verdict string) string {
+	line := fmt.Sprintf("%s %s", r.Method, fetchmodel.HostOf(r.URL))
+	for _, part := range [][2]string{{"origin", r.Origin}, {"asks", r.RequestMethod}, {"and", r.RequestHeaders}} {
+		if part[1] != "" {
+			line += " " + part[0] + " " + part[1]
+		}
+	}
+	if r.Cookie {
+		line += " cookie"
+	}
+	return fmt.Sprintf("%s: %d %s", line, status, verdict)
+}
+
+// requests reads the access log: the requests of every case, by its path, what they add up
+// to, and those that the rules want decided otherwise.
+func (w *matrixWorld) requests(t *testing.T) (requests map[string][]string, counts map[string]int, wrong []difference) {
+	t.Helper()
+	log, err := os.ReadFile(filepath.Join(w.dir, "access.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	requests, counts = map[string][]string{}, map[string]int{}
+	for line := range strings.Lines(string(log)) {
+		var entry struct {
+			Request struct {
+				Method, Host, URI string
+				Headers           http.Header
+			}
+			Status int
+			CORS   struct{ Outcome, Reason, Rule string } `json:"oss_cors"`
+		}
+		if err := json.Unmarshal([]byte(line), &entry); err != nil {
+			t.Fatal(err)
+		}
+		verdict := strings.TrimSpace(entry.CORS.Outcome + " " + entry.CORS.Rule)
+		if entry.CORS.Outcome == "denied" {
+			verdict = "denied " + entry.CORS.Reason
+		}
+		header := entry.Request.Headers
+		r := fetchmodel.WireRequest{
+			URL:            "://" + entry.Request.Host,
+			Method:         entry.Request.Method,
+			Origin:         header.Get("Origin"),
+			Mode:           header.Get("Sec-Fetch-Mode"),
+			RequestMethod:  header.Get("Access-Control-Request-Method"),
+			RequestHeaders: header.Get("Access-Control-Request-Headers"),
+			Cookie:         header.Get("Cookie") != "",
+		}
+		path, _ := casePath(entry.Request.URI)
+		requests[path] = append(requests[path], requestLine(r, entry.Status, verdict))
+		bucket, _, _ := strings.Cut(entry.Request.Host, ".")
+		if verdict != "none" {
+			counts[countName(bucket, r.Method, verdict)]++
+		}
+		if want := w.buckets[bucket].Serve(r, fetchmodel.WireResponse{Header: map[string]string{}}).Decision; verdict != want {
+			wrong = append(wrong, difference{path, theVerdict, want, verdict})
+		}
+	}
+	return requests, counts, wrong
+}
+
+// countName names a count of the proxy's as a request adds to it.
+func countName(bucket, method, verdict string) string {
+	kind := "actual"
+	if method == http.MethodOptions {
+		kind = "preflight"
+	}
+	return bucket + " " + kind + " " + verdict
+}
+
+var matrixCounter = regexp.MustCompile(`(?m)^caddy_oss_cors_(?:rule_hits|denied)_total\{kind="(\w+)",(rule|reason)="([^"]*)",ruleset="(\w+)"\} (\d+)$`)
+
+// counts reads the metrics: every count that is not 0, by its countName.
+func (w *matrixWorld) counts(t *testing.T) map[string]int {
+	t.Helper()
+	counts := map[string]int{}
+	for _, m := range matrixCounter.FindAllStringSubmatch(harness.Get(t, w.metrics), -1) {
+		verdict := map[string]string{"rule": "allowed ", "reason": "denied "}[m[2]] + m[3]
+		if n, err := strconv.Atoi(m[5]); err != nil {
+			t.Fatal(err)
+		} else if n > 0 {
+			counts[m[4]+" "+m[1]+" "+verdict] = n
+		}
+	}
+	return counts
+}
