@@ -32,7 +32,7 @@ func (p *matrixPrediction) model(c *matrixCase) *fetchmodel.Model {
 		p.requests[path] = append(p.requests[path], requestLine(r, answer.Status, answer.Decision))
 		return answer
 	}
-	return &fetchmodel.Model{Send: send, Permitted: map[string]bool{}, Stored: map[string]fetchmodel.StoredResponse{}}
+	return fetchmodel.New(send)
 }
 
 // caddyAnswer is what comes from behind oss_cors: the origin server's answer, unless Caddy
@@ -63,7 +63,7 @@ func (p *matrixPrediction) step(model *fetchmodel.Model, c *matrixCase, step mat
 	return result
 }
 
-// Request is the request that a step makes, by the standards of fetch(), of
+// fetchRequest returns the request that a step makes, by the standards of fetch(), of
 // XMLHttpRequest and of the HTML elements.
 func (w *matrixWorld) fetchRequest(c *matrixCase, step matrixStep) fetchmodel.Request {
 	r := fetchmodel.Request{

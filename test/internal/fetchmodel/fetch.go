@@ -58,19 +58,25 @@ func (r Result) String() string {
 
 func failure(reason string) Result { return Result{Outcome: failed, Reason: reason} }
 
-// Model is a browser by the Fetch standard, as far as CORS goes. The comments name
-// the standard's sections.
+// Model is a browser as the Fetch standard (https://fetch.spec.whatwg.org/) describes it, as
+// far as CORS goes. The comments name the standard's algorithms.
 type Model struct {
-	Send func(WireRequest) WireResponse // the network
+	send func(WireRequest) WireResponse // the network
 
-	Permitted map[string]bool           // the CORS-preflight cache; see permission
-	Stored    map[string]StoredResponse // the HTTP cache, by URL
+	permitted map[string]bool           // the CORS-preflight cache; see permission
+	stored    map[string]storedResponse // the HTTP cache, by URL
 }
 
-// StoredResponse is a response in the HTTP cache.
-type StoredResponse struct {
+// New returns a Model with empty caches. It calls send for each request that a browser would
+// send over the network.
+func New(send func(WireRequest) WireResponse) *Model {
+	return &Model{send: send, permitted: map[string]bool{}, stored: map[string]storedResponse{}}
+}
+
+// storedResponse is a response in the HTTP cache.
+type storedResponse struct {
 	WireResponse
-	Origin string // that it was given to
+	origin string // that it was given to
 }
 
 // Fetch is "main fetch", "HTTP fetch" and "HTTP-redirect fetch" in one loop.
@@ -150,7 +156,7 @@ func serializeOrigin(origin string, urls []string) string {
 // preflight is "CORS-preflight fetch"; it returns why it failed, or "".
 func (m *Model) preflight(r Request, origin string) string {
 	names := unsafeNames(r.Header)
-	answer := m.Send(WireRequest{URL: r.URL, Method: http.MethodOptions, Origin: origin, Mode: "cors",
+	answer := m.send(WireRequest{URL: r.URL, Method: http.MethodOptions, Origin: origin, Mode: "cors",
 		RequestMethod: r.Method, RequestHeaders: strings.Join(names, ",")})
 	if reason := corsCheck(r, origin, answer.Header); reason != "" {
 		return "Preflight" + reason
@@ -176,10 +182,10 @@ func (m *Model) preflight(r Request, origin string) string {
 	// Without a Max-Age it is five seconds: longer than a case takes.
 	if answer.Header["access-control-max-age"] != "0" {
 		for _, method := range methods {
-			m.Permitted[permission(r, origin, withoutCredentials, method)] = true
+			m.permitted[permission(r, origin, withoutCredentials, method)] = true
 		}
 		for _, name := range headers {
-			m.Permitted[permission(r, origin, withoutCredentials, name)] = true
+			m.permitted[permission(r, origin, withoutCredentials, name)] = true
 		}
 	}
 	return ""
@@ -199,8 +205,8 @@ func (m *Model) isPermitted(r Request, origin string) bool {
 		needed = append(needed, r.Method)
 	}
 	for _, methodOrHeader := range append(needed, unsafeNames(r.Header)...) {
-		if !m.Permitted[permission(r, origin, false, methodOrHeader)] &&
-			(r.Credentials == "include" || !m.Permitted[permission(r, origin, true, methodOrHeader)]) {
+		if !m.permitted[permission(r, origin, false, methodOrHeader)] &&
+			(r.Credentials == "include" || !m.permitted[permission(r, origin, true, methodOrHeader)]) {
 			return false
 		}
 	}
@@ -214,14 +220,14 @@ func (m *Model) networkOrCache(r Request, origin, tainting string) WireResponse 
 	if tainting != "cors" && r.Mode != "websocket" && (r.Method == "GET" || r.Method == "HEAD") {
 		header = ""
 	}
-	if cached, ok := m.Stored[r.URL]; ok && r.Method == "GET" && !r.NoStore &&
-		(cached.Header["vary"] != "Origin" || cached.Origin == header) {
+	if cached, ok := m.stored[r.URL]; ok && r.Method == "GET" && !r.NoStore &&
+		(cached.Header["vary"] != "Origin" || cached.origin == header) {
 		return cached.WireResponse
 	}
 	withCredentials := r.Credentials == "include" || r.Credentials == "same-origin" && tainting == "basic"
-	answer := m.Send(WireRequest{URL: r.URL, Method: r.Method, Origin: header, Mode: r.Mode, Cookie: withCredentials && r.SameSite})
+	answer := m.send(WireRequest{URL: r.URL, Method: r.Method, Origin: header, Mode: r.Mode, Cookie: withCredentials && r.SameSite})
 	if r.Method == "GET" && !r.NoStore && strings.HasPrefix(answer.Header["cache-control"], "max-age=") {
-		m.Stored[r.URL] = StoredResponse{answer, header}
+		m.stored[r.URL] = storedResponse{answer, header}
 	}
 	return answer
 }
