@@ -16,23 +16,23 @@ import (
 )
 
 // Store keeps one document for each bucket. Its methods may be called from any goroutine,
-// with names that OSS allows, and return when their contexts are done. A change that was
-// under way by then may still take place later.
+// with bucket names that OSS allows. They return when their contexts are done; a change that
+// had begun by then may still happen later.
 type Store interface {
 	// Load returns a bucket's document; fs.ErrNotExist if there is none.
 	Load(ctx context.Context, bucket string) ([]byte, error)
 
-	// Store replaces a bucket's document, whole or not at all, and returns nil only
-	// when it is sure to last.
+	// Store replaces a bucket's document, whole or not at all. It returns nil only when
+	// the document is stored durably.
 	Store(ctx context.Context, bucket string, doc []byte) error
 
-	// Delete removes a bucket's document. That there is none is no error, nor is
+	// Delete removes a bucket's document. If there is none, it returns nil or
 	// fs.ErrNotExist.
 	Delete(ctx context.Context, bucket string) error
 }
 
-// storeTimeout is how long the store may take: less than the 30 seconds that OSS's
-// clients wait for an answer.
+// storeTimeout is how long the store may take: less than the 30 seconds that clients wait
+// for a response.
 const storeTimeout = 10 * time.Second
 
 // API answers the requests for which IsRequest holds.
@@ -43,19 +43,19 @@ type API struct {
 	now      func() time.Time
 }
 
-// New returns the API over a store. Only requests that are signed with one of the keys are
-// served. maxRules is as in corsrules.Options. The error, if any, names everything that is
-// wrong with the keys, and has no secret in it.
+// New returns the API over a store. It serves only requests that are signed with one of the
+// keys. maxRules is as in corsrules.Options. The error, if any, names everything that is
+// wrong with the keys, and contains no secret.
 func New(keys []Key, store Store, maxRules int) (*API, error) {
 	a := &API{keys: make(map[string]Key, len(keys)), store: store, maxRules: maxRules, now: time.Now}
 	var errs []error
 	if len(keys) == 0 {
-		errs = append(errs, errors.New("no access key: without one, no request can be signed"))
+		errs = append(errs, errors.New("no access key: at least one is needed, to sign requests with"))
 	}
 	for _, key := range keys {
 		errs = append(errs, key.check())
 		if _, twice := a.keys[key.ID]; twice {
-			errs = append(errs, fmt.Errorf("access key %q: there is another one with this ID", key.ID))
+			errs = append(errs, fmt.Errorf("access key %q: there is another one with the same ID", key.ID))
 		}
 		key.Buckets = slices.Clone(key.Buckets)
 		a.keys[key.ID] = key
@@ -66,7 +66,7 @@ func New(keys []Key, store Store, maxRules int) (*API, error) {
 	return a, nil
 }
 
-// Result is what became of a request, for the log. It has no secrets.
+// Result is how a request ended, for the log. It contains no secrets.
 type Result struct {
 	// Operation is PutBucketCors, GetBucketCors or DeleteBucketCors.
 	Operation string
@@ -77,24 +77,24 @@ type Result struct {
 	// KeyID is the ID of the key that signed the request; empty if none did.
 	KeyID string
 
-	// Status is what was answered, and RequestID what the client was told to ask
-	// about.
+	// Status is the HTTP status of the response, and RequestID its request id.
 	Status    int
 	RequestID string
 
-	// Err is why the request was refused or failed; nil if it did neither. It can
-	// tell more than the client was told: the faults of the rules (in it is a
-	// corsrules.Faults), or what the store said.
+	// Err is why the request was refused or failed; nil if it succeeded. It can say more
+	// than the response did: it wraps the corsrules.Faults of a document, or the error of
+	// the store.
 	Err error
 }
 
 // Serve answers r, for which IsRequest holds, on a bucket. The bucket's name is one that
 // OSS allows, or empty: then r names none, and is refused.
 //
-// Signature and scope are checked before the body is read. After an answer of 4xx nothing
-// has changed; after one of 5xx the rules from before or those in the request are stored,
-// whole, and after 503, where the store did not answer in time, these may still replace
-// those later. 200 to PutBucketCors is given only when the store has said that it has them.
+// Signature and scope are checked before the body is read. After a response of 4xx nothing
+// has changed. After 5xx either the previous document or the one in the request is stored,
+// whole; after 503, where the store did not answer in time, the one in the request may still
+// replace the previous one later. PutBucketCors is answered 200 only when the store has
+// confirmed that it holds the document.
 func (a *API) Serve(w http.ResponseWriter, r *http.Request, bucket string) Result {
 	answer := ossresponse.New(w, r, time.Now())
 	result := Result{Operation: operations[r.Method], Bucket: bucket, RequestID: answer.RequestID()}
@@ -103,7 +103,7 @@ func (a *API) Serve(w http.ResponseWriter, r *http.Request, bucket string) Resul
 	if result.Err != nil {
 		e := errorAnswer(result.Err)
 		result.Status = e.Status
-		_ = answer.Error(e) // the client is gone
+		_ = answer.Error(e) // an error here means that the client is gone
 		return result
 	}
 	switch r.Method {
@@ -120,10 +120,10 @@ func (a *API) Serve(w http.ResponseWriter, r *http.Request, bucket string) Resul
 	return result
 }
 
-// do does what r asks for. The document is GetBucketCors's.
+// do carries out r. The document is what GetBucketCors returns.
 func (a *API) do(r *http.Request, bucket string) (keyID, doc string, err error) {
 	if bucket == "" {
-		return "", "", errInvalidBucketName
+		return "", "", errInvalidBucketName.With("BucketName", requestedBucket(r))
 	}
 	if keyID, err = a.authenticate(r, bucket); err != nil {
 		return keyID, "", err
@@ -140,7 +140,8 @@ func (a *API) do(r *http.Request, bucket string) (keyID, doc string, err error) 
 }
 
 // put stores the document as it came: what Marshal makes of it can be longer than a
-// document may be, and who looks into the store finds what was written, comments included.
+// document may be, and an operator who reads the store finds what the client sent,
+// comments included.
 func (a *API) put(r *http.Request, bucket string) error {
 	doc, err := readBody(r)
 	if err != nil {
@@ -154,8 +155,8 @@ func (a *API) put(r *http.Request, bucket string) error {
 	return storeError(a.store.Store(ctx, bucket, doc))
 }
 
-// maxFaults is how many faults of a document are told to the log. A short document can
-// have thousands.
+// maxFaults is how many faults of a document are logged. A short document can have
+// thousands.
 const maxFaults = 10
 
 func (a *API) parse(doc []byte, bucket string) (*corsrules.Configuration, error) {
@@ -167,8 +168,8 @@ func (a *API) parse(doc []byte, bucket string) (*corsrules.Configuration, error)
 	return cfg, err
 }
 
-// readBody returns r's body, checked against its Content-MD5 if it has one and is not too
-// long.
+// readBody returns r's body, checked against its Content-MD5, if there is one, unless it is
+// too long for a document.
 func readBody(r *http.Request) ([]byte, error) {
 	body, err := corsrules.ReadDocument(r.Body, r.ContentLength)
 	if err != nil {
@@ -179,7 +180,7 @@ func readBody(r *http.Request) ([]byte, error) {
 		return body, nil
 	}
 	if sum := md5.Sum(body); base64.StdEncoding.EncodeToString(sum[:]) != sent {
-		return nil, errInvalidDigest.With("Content-MD5", sent)
+		return nil, errInvalidDigest
 	}
 	return body, nil
 }
@@ -211,7 +212,7 @@ func (a *API) delete(ctx context.Context, bucket string) error {
 	return storeError(err)
 }
 
-// storeError adds to an error of the store's what the client is told.
+// storeError adds to an error of the store what the client is told.
 func storeError(err error) error {
 	switch {
 	case err == nil:
@@ -233,11 +234,11 @@ func errorAnswer(err error) ossresponse.Error {
 	if errors.As(err, &faults) {
 		return faultAnswer(faults[0])
 	}
-	return errStore // not reached: all errors of this package are of these types
+	return errStore // not reached: all errors of this package have one of these types
 }
 
-// faultAnswer returns OSS's answer to a fault of the rules. Its own words for malformed
-// XML and too many rules are fixed; for the others they are not known.
+// faultAnswer returns OSS's answer to a fault of the rules. Where OSS's message is fixed,
+// ours goes into ErrorDetail, with the place of the fault.
 func faultAnswer(f *corsrules.Fault) ossresponse.Error {
 	e := ossresponse.Error{Status: http.StatusBadRequest, Code: f.Code, Message: f.Message, EC: f.EC}
 	switch f.Code {
@@ -246,7 +247,9 @@ func faultAnswer(f *corsrules.Fault) ossresponse.Error {
 	case corsrules.CodeBeyondLimit:
 		e.Message = "The CORS Rules num is beyond limit."
 	case corsrules.CodeInvalidArgument:
-		e = e.With("ArgumentName", f.ArgumentName).With("ArgumentValue", f.ArgumentValue)
+		return e.With("ArgumentName", f.ArgumentName).With("ArgumentValue", f.ArgumentValue)
+	default:
+		return e
 	}
-	return e
+	return e.With("ErrorDetail", fmt.Sprintf("%d:%d: %s", f.Line, f.Column, f.Message))
 }

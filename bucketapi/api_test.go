@@ -76,7 +76,8 @@ type errorDocument struct {
 	OSSAccessKeyId, StringToSign            string
 	SignatureProvided, ServerTime           string
 	RequestTime, MaxAllowedSkewMilliseconds string
-	ContentMD5                              string `xml:"Content-MD5"`
+	BucketName, StringToSignBytes           string
+	ErrorDetail                             string
 }
 
 // serve serves a request and checks what every answer has.
@@ -194,7 +195,7 @@ func TestRefusals(t *testing.T) {
 			r.URL.RawQuery += "&OSSAccessKeyId=" + testKey.ID + "&Expires=1795261869&Signature=abc&x-oss-credential=abc&x-oss-signature=abc"
 		}, bucket: testBucket, status: 403, code: "AccessDenied", ec: "0003-00001201"},
 		{desc: "another scheme", tamper: func(r *http.Request) { r.Header.Set("Authorization", "Basic YTpi") }, bucket: testBucket,
-			status: 403, code: "AccessDenied"},
+			status: 400, code: "InvalidArgument", ec: "0002-00000061"},
 		{desc: "malformed V1", tamper: func(r *http.Request) { r.Header.Set("Authorization", "OSS id") }, bucket: testBucket,
 			status: 400, code: "InvalidArgument", ec: "0002-00000062"},
 		{desc: "malformed V4", tamper: func(r *http.Request) { r.Header.Set("Authorization", schemeV4+"Credential=id,Signature=abc") }, bucket: testBucket,
@@ -202,7 +203,7 @@ func TestRefusals(t *testing.T) {
 		{desc: "unknown key", tamper: func(r *http.Request) { r.Header.Set("Authorization", "OSS nobody:abc") }, bucket: testBucket,
 			status: 403, code: "InvalidAccessKeyId", ec: "0002-00000902"},
 		{desc: "no key", tamper: func(r *http.Request) { r.Header.Set("Authorization", "OSS :abc") }, bucket: testBucket,
-			status: 403, code: "InvalidAccessKeyId", ec: "0002-00000902"},
+			status: 400, code: "InvalidArgument", ec: "0002-00000063"},
 		{desc: "no date", tamper: func(r *http.Request) { r.Header.Del("X-Oss-Date") }, bucket: testBucket,
 			status: 403, code: "AccessDenied", ec: "0002-00000503"},
 		{desc: "a bad date", tamper: func(r *http.Request) { r.Header.Set("X-Oss-Date", "today") }, bucket: testBucket,
@@ -252,7 +253,7 @@ func TestForeignBucket(t *testing.T) {
 	sign(r, a, "other")
 	r.Body = unread{t}
 	w, result, doc := serve(t, &memory{}, r, "other")
-	if w.Code != 403 || doc.Code != "AccessDenied" || doc.EC != "0003-00000001" || result.KeyID != testKey.ID {
+	if w.Code != 403 || doc.Code != "AccessDenied" || doc.EC != "0003-00000905" || result.KeyID != testKey.ID {
 		t.Errorf("got %d, %+v and %+v", w.Code, doc, result)
 	}
 }
@@ -264,8 +265,15 @@ func TestDetailsOfRefusals(t *testing.T) {
 	r.Header.Set("Authorization", "OSS "+testKey.ID+":abc")
 	_, _, doc := serve(t, &memory{}, r, testBucket)
 	want := "GET\n\na<b\n20261121T115109Z\nx-oss-date:20261121T115109Z\n/examplebucket/?cors"
-	if doc.StringToSign != want || doc.OSSAccessKeyId != testKey.ID || doc.SignatureProvided != "abc" {
+	if doc.StringToSign != want || doc.OSSAccessKeyId != testKey.ID || doc.SignatureProvided != "abc" ||
+		!strings.HasPrefix(doc.StringToSignBytes, "47 45 54 0A 0A 61 3C 62 0A 32") || len(doc.StringToSignBytes) != 3*len(want)-1 {
 		t.Errorf("got %+v, want %q", doc, want)
+	}
+	for target, name := range map[string]string{"/No_Bucket/?cors": "No_Bucket", "http://No_Bucket.oss.test/?cors": "No_Bucket"} {
+		_, _, doc = serve(t, &memory{}, httptest.NewRequest("GET", target, nil), "")
+		if doc.Code != "InvalidBucketName" || doc.BucketName != name {
+			t.Errorf("%s: got %+v", target, doc)
+		}
 	}
 	r = signed(true, "GET", "/examplebucket/?cors", testTime.Add(-time.Hour), nil)
 	_, _, doc = serve(t, &memory{}, r, testBucket)
@@ -305,6 +313,10 @@ func TestBodiesThatAreRefused(t *testing.T) {
 			t.Errorf("%s: got %d %+v", c.desc, w.Code, doc)
 		}
 		var faults corsrules.Faults
+		if c.message != "" && (!strings.HasPrefix(doc.ErrorDetail, "1:") || !strings.Contains(result.Err.Error(), doc.ErrorDetail)) ||
+			c.message == "" && doc.ErrorDetail != "" {
+			t.Errorf("%s: the client is not told where: %q", c.desc, doc.ErrorDetail)
+		}
 		if !errors.As(result.Err, &faults) || !strings.HasPrefix(result.Err.Error(), "examplebucket:1:") {
 			t.Errorf("%s: the log would not say where: %v", c.desc, result.Err)
 		}
@@ -344,7 +356,7 @@ func TestContentMD5(t *testing.T) {
 		if w.Code != want || (len(store.docs) == 0) == (want == 200) {
 			t.Errorf("%q: got %d, want %d", sent, w.Code, want)
 		}
-		if want == 400 && (doc.Code != "InvalidDigest" || doc.ContentMD5 != sent) {
+		if want == 400 && (doc.Code != "InvalidDigest") {
 			t.Errorf("%q: got %+v", sent, doc)
 		}
 	}

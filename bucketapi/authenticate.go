@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// maxSkew is how far a client's clock may be off, as in OSS. Within it, whoever can read
-// a request can send it again: serve the API over TLS.
+// maxSkew is how far a client's clock may be off, as in OSS and S3. Within that time, anyone
+// who can read a request can send it again: serve the API over TLS.
 const maxSkew = 15 * time.Minute
 
 // authenticate returns the ID of the key that signed r for the bucket. The error, if any,
-// is an ossresponse.Error. r's body is not read: neither version's signature covers it, but
-// for the Content-MD5 that a client may send.
+// is an ossresponse.Error. It does not read r's body: OSS's signatures cover at most its
+// Content-MD5.
 func (a *API) authenticate(r *http.Request, bucket string) (keyID string, err error) {
 	auth, err := parseAuthorization(r.Header["Authorization"])
 	if err != nil {
@@ -40,7 +40,7 @@ func (a *API) authenticate(r *http.Request, bucket string) (keyID string, err er
 	return key.ID, nil
 }
 
-// checkTime checks what r says about its time, and returns that as it was signed.
+// checkTime checks the time that r says it was made, and returns it as it was signed.
 func (a *authorization) checkTime(r *http.Request, now time.Time) (date string, err error) {
 	date, t, err := requestTime(r.Header)
 	if err != nil {
@@ -56,7 +56,7 @@ func (a *authorization) checkTime(r *http.Request, now time.Time) (date string, 
 		return "", invalidArgument("Invalid signing date in Authorization header.", ecInvalidDay, "Authorization", a.date)
 	}
 	if payload := r.Header.Get("X-Oss-Content-Sha256"); payload != "" && payload != unsignedPayload {
-		return "", invalidArgument("x-oss-content-sha256 must be UNSIGNED-PAYLOAD; Content-MD5 covers the body.",
+		return "", invalidArgument("x-oss-content-sha256 must be UNSIGNED-PAYLOAD; use Content-MD5 to protect the body.",
 			ecInvalidPayload, "x-oss-content-sha256", payload)
 	}
 	return date, nil

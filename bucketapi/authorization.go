@@ -1,16 +1,19 @@
 package bucketapi
 
 import (
+	"strconv"
 	"strings"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
 )
 
 const (
-	// maxAuthorizationBytes bounds what is parsed of a stranger's request. OSS's
-	// clients send about 200 bytes.
+	// maxAuthorizationBytes bounds the work on a request that nobody may have signed.
+	// Clients send about 200 bytes.
 	maxAuthorizationBytes = 4 << 10
 
-	// maxAdditionalHeaders bounds the headers that a client may sign beyond those
-	// that it must. OSS's clients sign none unless told to, and then one or two.
+	// maxAdditionalHeaders bounds the headers that a client may sign in addition to
+	// those that it must sign. OSS's clients sign none, or one or two.
 	maxAdditionalHeaders = 32
 
 	schemeV1 = "OSS "
@@ -36,16 +39,15 @@ type authorization struct {
 //	OSS <id>:<signature>
 //	OSS4-HMAC-SHA256 Credential=<id>/<date>/<region>/oss/aliyun_v4_request,AdditionalHeaders=<name;…>,Signature=<signature>
 //
-// The error, if any, is an ossresponse.Error. One that this API has no use for, such as
-// that of another scheme, is none.
+// The error, if any, is an ossresponse.Error.
 func parseAuthorization(lines []string) (authorization, error) {
 	switch {
 	case len(lines) == 0 || len(lines) == 1 && lines[0] == "":
 		return authorization{}, errUnsigned
 	case len(lines) > 1:
-		return authorization{}, invalidAuthorization("it is there more than once")
+		return authorization{}, invalidAuthorization("", "there is more than one Authorization header")
 	case len(lines[0]) > maxAuthorizationBytes:
-		return authorization{}, invalidAuthorization("it is too long")
+		return authorization{}, invalidAuthorization("", "it is longer than "+strconv.Itoa(maxAuthorizationBytes)+" bytes")
 	}
 	if fields, ok := strings.CutPrefix(lines[0], schemeV1); ok {
 		return parseV1(fields)
@@ -53,17 +55,25 @@ func parseAuthorization(lines []string) (authorization, error) {
 	if fields, ok := strings.CutPrefix(lines[0], schemeV4); ok {
 		return parseV4(fields)
 	}
-	return authorization{}, errOtherScheme
+	return authorization{}, invalidAuthorization(ecOtherScheme, "it must begin with OSS (signature version 1) or OSS4-HMAC-SHA256 (version 4)")
 }
 
 func parseV1(fields string) (authorization, error) {
 	id, signature, ok := strings.Cut(fields, ":")
-	if !ok {
-		e := invalidAuthorization("it must read OSS <AccessKeyId>:<signature>")
-		e.EC = ecInvalidV1
-		return authorization{}, e
+	ec := ""
+	switch {
+	case !ok:
+		ec = ecNoColon
+	case id == "":
+		ec = ecNoKeyID
+	case !corsrules.IsToken(id):
+		ec = ecInvalidKeyID
+	case signature == "":
+		ec = ecNoSignature
+	default:
+		return authorization{keyID: id, signature: signature}, nil
 	}
-	return authorization{keyID: id, signature: signature}, nil
+	return authorization{}, invalidAuthorization(ec, "it must read OSS <AccessKeyId>:<signature>")
 }
 
 func parseV4(fields string) (authorization, error) {
@@ -72,7 +82,7 @@ func parseV4(fields string) (authorization, error) {
 	for _, field := range strings.Split(fields, ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(field), "=")
 		if seen[name] {
-			return a, invalidAuthorization(name + " is there more than once")
+			return a, invalidAuthorization("", "it has more than one "+name)
 		}
 		seen[name] = true
 		if err := a.setV4(name, value); err != nil {
@@ -80,7 +90,7 @@ func parseV4(fields string) (authorization, error) {
 		}
 	}
 	if !seen["Credential"] || !seen["Signature"] {
-		return a, invalidAuthorization("it must have a Credential and a Signature")
+		return a, invalidAuthorization("", "it must have a Credential and a Signature")
 	}
 	return a, nil
 }
@@ -95,22 +105,20 @@ func (a *authorization) setV4(name, value string) error {
 		}
 		a.additional = strings.Split(strings.ToLower(value), ";")
 		if len(a.additional) > maxAdditionalHeaders {
-			return invalidAuthorization("it has too many AdditionalHeaders")
+			return invalidAuthorization("", "it has more than "+strconv.Itoa(maxAdditionalHeaders)+" AdditionalHeaders")
 		}
 		return nil
 	case "Signature":
 		a.signature = value
 		return nil
 	}
-	return invalidAuthorization("it may have a Credential, AdditionalHeaders and a Signature, and nothing else")
+	return invalidAuthorization("", "it may have only a Credential, AdditionalHeaders and a Signature")
 }
 
 func (a *authorization) setCredential(value string) error {
 	parts := strings.Split(value, "/")
 	if len(parts) != 5 || parts[3] != product || parts[4] != terminator {
-		e := invalidAuthorization("its Credential must read <AccessKeyId>/<date>/<region>/oss/aliyun_v4_request")
-		e.EC = ecInvalidCredential
-		return e
+		return invalidAuthorization(ecInvalidCredential, "its Credential must read <AccessKeyId>/<date>/<region>/oss/aliyun_v4_request")
 	}
 	a.keyID, a.date, a.region = parts[0], parts[1], parts[2]
 	return nil

@@ -1,11 +1,14 @@
 package bucketapi
 
 import (
+	"errors"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/internal/ossresponse"
 )
 
 const v4Example = "OSS4-HMAC-SHA256 Credential=id/20261121/cn-hangzhou/oss/aliyun_v4_request,AdditionalHeaders=Host;date,Signature=abc"
@@ -23,31 +26,44 @@ func TestParseAuthorization(t *testing.T) {
 }
 
 func TestAuthorizationsThatAreRefused(t *testing.T) {
+	const ofV1 = "OSS <AccessKeyId>:<signature>"
 	for _, c := range []struct {
-		desc, code, message string
-		lines               []string
+		desc, ec, detail string
+		lines            []string
 	}{
-		{"none", "AccessDenied", "Anonymous", nil},
-		{"an empty one", "AccessDenied", "Anonymous", []string{""}},
-		{"two", "InvalidArgument", "more than once", []string{v4Example, v4Example}},
-		{"an endless one", "InvalidArgument", "too long", []string{"OSS id:" + strings.Repeat("a", maxAuthorizationBytes)}},
-		{"another scheme", "AccessDenied", "neither", []string{"Bearer abc"}},
-		{"V2", "AccessDenied", "neither", []string{"OSS2 AccessKeyId:id,Signature:abc"}},
-		{"AWS's", "AccessDenied", "neither", []string{strings.Replace(v4Example, "OSS4", "AWS4", 1)}},
-		{"V1 without a colon", "InvalidArgument", "OSS <AccessKeyId>:<signature>", []string{"OSS id"}},
-		{"V1 and nothing", "AccessDenied", "neither", []string{"OSS"}},
-		{"V4 without Credential", "InvalidArgument", "must have a Credential", []string{"OSS4-HMAC-SHA256 Signature=abc"}},
-		{"V4 without Signature", "InvalidArgument", "must have a Credential", []string{v4Example[:strings.LastIndex(v4Example, ",")]}},
-		{"V4 with two Signatures", "InvalidArgument", "Signature is there more than once", []string{v4Example + ",Signature=abd"}},
-		{"V4 with something else", "InvalidArgument", "nothing else", []string{v4Example + ",SignedHeaders=host"}},
-		{"V4 for another product", "InvalidArgument", "Credential must read", []string{strings.Replace(v4Example, "/oss/", "/oss-cloudbox/", 1)}},
-		{"V4 with a short scope", "InvalidArgument", "Credential must read", []string{strings.Replace(v4Example, "/oss/", "/", 1)}},
-		{"V4 with AWS's end", "InvalidArgument", "Credential must read", []string{strings.Replace(v4Example, "aliyun_v4", "aws4", 1)}},
-		{"V4 with a thousand headers", "InvalidArgument", "too many", []string{strings.Replace(v4Example, "Host", strings.Repeat("a;", 1000), 1)}},
+		{"two", "", "more than one", []string{v4Example, v4Example}},
+		{"an endless one", "", "longer", []string{"OSS id:" + strings.Repeat("a", maxAuthorizationBytes)}},
+		{"another scheme", "0002-00000061", "must begin", []string{"Bearer abc"}},
+		{"V2", "0002-00000061", "must begin", []string{"OSS2 AccessKeyId:id,Signature:abc"}},
+		{"V1 and nothing", "0002-00000061", "must begin", []string{"OSS"}},
+		{"V1 without a colon", "0002-00000062", ofV1, []string{"OSS id"}},
+		{"V1 without a key", "0002-00000063", ofV1, []string{"OSS :abc"}},
+		{"V1 with an impossible key", "0002-00000064", ofV1, []string{"OSS i d:abc"}},
+		{"V1 without a signature", "0002-00000065", ofV1, []string{"OSS id:"}},
+		{"V4 without Credential", "", "must have a Credential", []string{"OSS4-HMAC-SHA256 Signature=abc"}},
+		{"V4 without Signature", "", "must have a Credential", []string{v4Example[:strings.LastIndex(v4Example, ",")]}},
+		{"V4 with two Signatures", "", "more than one Signature", []string{v4Example + ",Signature=abd"}},
+		{"V4 with something else", "", "may have only", []string{v4Example + ",SignedHeaders=host"}},
+		{"V4 for another product", "0002-00000213", "Credential must read", []string{strings.Replace(v4Example, "/oss/", "/oss-cloudbox/", 1)}},
+		{"V4 with a short scope", "0002-00000213", "Credential must read", []string{strings.Replace(v4Example, "/oss/", "/", 1)}},
+		{"V4 with AWS's end", "0002-00000213", "Credential must read", []string{strings.Replace(v4Example, "aliyun_v4", "aws4", 1)}},
+		{"V4 with a thousand headers", "", "more than 32", []string{strings.Replace(v4Example, "Host", strings.Repeat("a;", 1000), 1)}},
 	} {
 		_, err := parseAuthorization(c.lines)
-		if codeOf(err) != c.code || !strings.Contains(err.Error(), c.message) {
-			t.Errorf("%s: got %v, want %s, %s", c.desc, err, c.code, c.message)
+		var e ossresponse.Error
+		if !errors.As(err, &e) || e.Code != "InvalidArgument" || e.Message != "Authorization header is invalid." || e.EC != c.ec {
+			t.Errorf("%s: got %+v, want EC %s", c.desc, err, c.ec)
+		}
+		if last := e.Details[len(e.Details)-1]; last.Element != "ErrorDetail" || !strings.Contains(last.Text, c.detail) {
+			t.Errorf("%s: got %+v, want %s", c.desc, last, c.detail)
+		}
+	}
+}
+
+func TestUnsigned(t *testing.T) {
+	for _, lines := range [][]string{nil, {""}} {
+		if _, err := parseAuthorization(lines); codeOf(err) != "AccessDenied" || !strings.Contains(err.Error(), "Anonymous") {
+			t.Errorf("%q: got %v", lines, err)
 		}
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
 )
 
-// Key is an access key. However it is printed, its secret is not; in JSON, which is how
-// it is configured, it is.
+// Key is an access key. Package fmt never prints its secret; its JSON form, which is how
+// it is configured, contains it.
 type Key struct {
 	// ID names the key. Required.
 	ID string `json:"id,omitempty"`
@@ -18,19 +18,18 @@ type Key struct {
 	Secret string `json:"secret,omitempty"`
 
 	// Buckets are the buckets that the key acts on, each a name, or a pattern with
-	// one "*", which stands for any run of characters, the empty one included. At
-	// least one is required.
+	// one "*", which stands for any run of characters, including none. At least one is
+	// required.
 	Buckets []string `json:"buckets,omitempty"`
 }
 
-// Format implements fmt.Formatter for every verb, so that no way of printing a key, nor
-// a value that holds one, shows its secret.
+// Format implements fmt.Formatter for every verb, so that no way of printing a key, or a
+// value that contains one, shows its secret.
 func (k Key) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "access key %q for %q", k.ID, k.Buckets)
 }
 
-// maxKeyIDBytes is far above the IDs of OSS, which have 24 bytes and, for temporary
-// keys, about 30.
+// maxKeyIDBytes is far above the IDs of OSS and AWS, which have 16 to 30 bytes.
 const maxKeyIDBytes = 128
 
 // check reports everything that is wrong with a key.
@@ -40,13 +39,13 @@ func (k Key) check() error {
 		errs = append(errs, fmt.Errorf("access key %q: "+format, append([]any{k.ID}, args...)...))
 	}
 	if !corsrules.IsToken(k.ID) || len(k.ID) > maxKeyIDBytes {
-		wrong("the ID must be 1 to %d letters, digits, - and the like", maxKeyIDBytes)
+		wrong("the ID must be 1 to %d characters long, of letters, digits and !#$%%&'*+-.^_`|~", maxKeyIDBytes)
 	}
 	switch {
 	case k.Secret == "":
 		wrong("the secret is empty")
 	case strings.TrimSpace(k.Secret) != k.Secret:
-		wrong("the secret begins or ends with white space")
+		wrong("the secret begins or ends with white space: remove it")
 	}
 	if len(k.Buckets) == 0 {
 		wrong("no buckets: name those that the key acts on, or * for all")
@@ -66,7 +65,7 @@ func checkPattern(pattern string) string {
 	case strings.Count(pattern, "*") > 1:
 		return "has more than one *: at most one is allowed"
 	case strings.Trim(pattern, "abcdefghijklmnopqrstuvwxyz0123456789-*") != "":
-		return "matches no bucket: bucket names have a-z, 0-9 and - alone"
+		return "matches no bucket: bucket names have only a-z, 0-9 and -"
 	}
 	return ""
 }

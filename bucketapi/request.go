@@ -13,10 +13,10 @@ var operations = map[string]string{
 	http.MethodDelete: "DeleteBucketCors",
 }
 
-// IsRequest reports whether r is for this API: a GET, PUT or DELETE with the parameter
-// cors, without a value, beside whatever others. The key is what r's path names in the
-// bucket. Only a request on the bucket itself, whose key is empty, is for this API, be
-// its path /bucket, /bucket/ or, where the host names the bucket, / or empty.
+// IsRequest reports whether r is for this API: a GET, PUT or DELETE of a bucket with the
+// query parameter cors, without a value, among any others. The key is the object that r's
+// path names in the bucket; for a request on the bucket itself it is empty, whether the path
+// is /bucket, /bucket/ or, where the host names the bucket, / or empty.
 func IsRequest(r *http.Request, key string) bool {
 	return key == "" && operations[r.Method] != "" && hasCORSParameter(r.URL.RawQuery)
 }
@@ -34,10 +34,20 @@ func hasCORSParameter(query string) bool {
 }
 
 func isCORS(name string) bool {
-	const longest = len("%63%6f%72%73") // no more than this need be decoded
+	const longest = len("%63%6f%72%73") // a longer name is not cors
 	if name == "cors" || len(name) > longest || !strings.Contains(name, "%") {
 		return name == "cors"
 	}
 	decoded, err := url.QueryUnescape(name)
 	return err == nil && decoded == "cors"
+}
+
+// requestedBucket is the bucket that r asks for, whether its name is valid or not: the first
+// segment of the path, or without one the first label of the host.
+func requestedBucket(r *http.Request) string {
+	if name, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/"); name != "" {
+		return name
+	}
+	name, _, _ := strings.Cut(r.Host, ".")
+	return name
 }

@@ -15,8 +15,8 @@ import (
 )
 
 // maxSignedBytes bounds what is sorted and hashed of a request before its signature is
-// known to be good: its signed headers, and its query. OSS's clients sign about 200
-// bytes; a security token adds about 1 KB.
+// known to be good: its signed headers, and its query. Clients sign about 500 bytes; a
+// security token adds about 1 KB.
 const maxSignedBytes = 16 << 10
 
 const (
@@ -27,8 +27,8 @@ const (
 )
 
 // requestTime returns when r says that it was made, as written and as a time: x-oss-date
-// or, without one, Date. Either may have the form of ISO 8601, which V4 asks for, or that
-// of HTTP: ali-oss signs x-oss-date by V1 in the latter, SDK v1 signs Date by V4.
+// or, without one, Date. Either may have the format of ISO 8601, which V4 documents, or
+// that of HTTP: ali-oss writes x-oss-date in the latter with V1, SDK v1 writes Date with V4.
 func requestTime(h http.Header) (string, time.Time, error) {
 	text := h.Get("X-Oss-Date")
 	if text == "" {
@@ -49,9 +49,9 @@ func requestTime(h http.Header) (string, time.Time, error) {
 
 // stringToSign is what must have been signed, by a's version, for r to be a request of
 // this API on the bucket. The resource always has the bucket's own name, wherever r names
-// it, and the sub-resource cors: a signature for another bucket or another operation is
-// none for this. V4 signs the whole query; V1 signs cors alone, and has no word for the
-// other sub-resources that OSS knows, for this API gives them no meaning.
+// it, and the sub-resource cors, so that a signature for another bucket or another operation
+// does not match. V4 signs the whole query. V1 signs sub-resources only: cors is the only one
+// that is expected here, since this API gives the others no meaning.
 func (a *authorization) stringToSign(r *http.Request, bucket, date string) (string, error) {
 	headers, ok := canonicalHeaders(r, a.isSigned)
 	if !ok || len(r.URL.RawQuery) > maxSignedBytes {
@@ -79,8 +79,7 @@ func (a *authorization) scope() string {
 	return a.date + "/" + a.region + "/" + product + "/" + terminator
 }
 
-// isSigned reports whether a header, by its name in lower case, is part of what is signed
-// as headers.
+// isSigned reports whether a header is among the signed headers. The name is in lower case.
 func (a *authorization) isSigned(name string) bool {
 	if strings.HasPrefix(name, "x-oss-") {
 		return true
@@ -89,7 +88,7 @@ func (a *authorization) isSigned(name string) bool {
 }
 
 // canonicalHeaders returns a line for each signed header, in the order of their names; ok
-// is false where they are too long. net/http keeps Host apart from the others.
+// is false if they are too long. Package net/http keeps Host apart from the other headers.
 func canonicalHeaders(r *http.Request, isSigned func(string) bool) (canonical string, ok bool) {
 	lines := map[string]string{}
 	size := 0
@@ -121,7 +120,7 @@ func joinTrimmed(values []string) string {
 }
 
 // canonicalQuery returns the parameters in the order of their names, each encoded anew,
-// and without "=" where it has no value.
+// and without "=" if it has no value.
 func canonicalQuery(query string) string {
 	type parameter struct{ name, value string }
 	var parameters []parameter
@@ -143,7 +142,8 @@ func canonicalQuery(query string) string {
 	return strings.Join(texts, "&")
 }
 
-// reencode percent-encodes all but RFC 3986's unreserved characters.
+// reencode percent-encodes everything but the unreserved characters (RFC 3986, section
+// 2.3).
 func reencode(s string) string {
 	if decoded, err := url.QueryUnescape(s); err == nil {
 		s = decoded
@@ -151,7 +151,7 @@ func reencode(s string) string {
 	return strings.ReplaceAll(url.QueryEscape(s), "+", "%20")
 }
 
-// sign returns a string's signature by a's version.
+// sign returns the signature of a string, by a's version.
 func (a *authorization) sign(secret, stringToSign string) string {
 	if !a.v4 {
 		mac := hmac.New(sha1.New, []byte(secret))

@@ -49,7 +49,7 @@ func parse(doc []byte, opts Options) (*Configuration, *parser, error) {
 	p := &parser{doc: bytes.TrimPrefix(doc, []byte(utf8BOM)), opts: opts}
 	if limit := opts.Dialect.MaxBytes(); len(doc) > limit {
 		p.fault(limit-len(doc)+len(p.doc), CodeEntityTooLarge, "",
-			"the document has more than the %d bytes that are allowed", limit)
+			"the document has more than %d bytes, which is the limit", limit)
 		return nil, p, p.faults
 	}
 	cfg, err := p.parse()

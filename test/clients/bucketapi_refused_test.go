@@ -84,9 +84,9 @@ func TestBucketAPIRefusals(t *testing.T) {
 		{desc: "another's secret", secret: harness.OtherSecret, do: remove, want: mismatch},
 		{desc: "unsigned", change: func(r *http.Request) { r.Header.Del("Authorization") }, do: get,
 			want: both(apiError{status: 403, code: "AccessDenied", ec: "0003-00001201"})},
-		{desc: "write of a bucket outside the key's", bucket: harness.OtherBucket, do: put, want: both(apiError{status: 403, code: "AccessDenied", ec: "0003-00000001"})},
-		{desc: "read of a bucket outside the key's", bucket: harness.OtherBucket, do: get, want: both(apiError{status: 403, code: "AccessDenied", ec: "0003-00000001"})},
-		{desc: "deletion in a bucket outside the key's", bucket: harness.OtherBucket, do: remove, want: both(apiError{status: 403, code: "AccessDenied", ec: "0003-00000001"})},
+		{desc: "write of a bucket outside the key's", bucket: harness.OtherBucket, do: put, want: both(apiError{status: 403, code: "AccessDenied", ec: "0003-00000905"})},
+		{desc: "read of a bucket outside the key's", bucket: harness.OtherBucket, do: get, want: both(apiError{status: 403, code: "AccessDenied", ec: "0003-00000905"})},
+		{desc: "deletion in a bucket outside the key's", bucket: harness.OtherBucket, do: remove, want: both(apiError{status: 403, code: "AccessDenied", ec: "0003-00000905"})},
 
 		{desc: "a body that differs from its signed Content-MD5", do: put, clients: sendMD5,
 			change: func(r *http.Request) {
