@@ -155,15 +155,11 @@ func (a *API) put(r *http.Request, bucket string) error {
 	return storeError(a.store.Store(ctx, bucket, doc))
 }
 
-// maxFaults is how many faults of a document are logged. A short document can have
-// thousands.
-const maxFaults = 10
-
 func (a *API) parse(doc []byte, bucket string) (*corsrules.Configuration, error) {
 	cfg, err := corsrules.Parse(doc, corsrules.Options{File: bucket, MaxRules: a.maxRules})
 	var faults corsrules.Faults
-	if errors.As(err, &faults) && len(faults) > maxFaults {
-		return nil, fmt.Errorf("%w\nand %d more", faults[:maxFaults], len(faults)-maxFaults)
+	if errors.As(err, &faults) {
+		return nil, faults.Brief()
 	}
 	return cfg, err
 }

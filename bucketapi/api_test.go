@@ -304,7 +304,7 @@ func TestBodiesThatAreRefused(t *testing.T) {
 		{"expose header", rule("<ExposeHeader>*</ExposeHeader>"), "InvalidArgument", "0034-00000013", "", "ExposeHeader", "*"},
 		{"max age", rule("<MaxAgeSeconds>-1</MaxAgeSeconds>"), "InvalidArgument", "0034-00000014", "", "MaxAgeSeconds", "-1"},
 		{"two faults", rule("<MaxAgeSeconds>&lt;1</MaxAgeSeconds><AllowedHeader>a b</AllowedHeader>"), "InvalidArgument", "0034-00000014", "", "MaxAgeSeconds", "<1"},
-		{"too long", goodRules + strings.Repeat(" ", corsrules.MaxDocumentBytes), "EntityTooLarge", "", "", "", ""},
+		{"too long", goodRules + strings.Repeat(" ", corsrules.MaxDocumentBytes), "MalformedXML", "", malformed, "", ""},
 	} {
 		store := &memory{docs: map[string]string{testBucket: "before"}}
 		w, result, doc := serve(t, store, put(c.body), testBucket)
@@ -330,7 +330,7 @@ func TestBodiesThatAreRefused(t *testing.T) {
 func TestManyFaults(t *testing.T) {
 	doc := "<CORSConfiguration>" + strings.Repeat("<a/>", 4000) + "</CORSConfiguration>"
 	_, result, _ := serve(t, &memory{}, put(doc), testBucket)
-	if lines := strings.Count(result.Err.Error(), "\n"); lines != maxFaults || !strings.HasSuffix(result.Err.Error(), "\nand 3991 more") {
+	if lines := strings.Count(result.Err.Error(), "\n"); lines != 10 || !strings.HasSuffix(result.Err.Error(), "\nand 3991 more") {
 		t.Errorf("%d lines:\n%v", lines, result.Err)
 	}
 }
@@ -377,7 +377,7 @@ func TestEndlessBody(t *testing.T) {
 	body := new(counted)
 	r := put("", "Content-Md5", "1B2M2Y8AsgTpgAmY7PhCfg==")
 	r.Body = io.NopCloser(body)
-	if _, _, doc := serve(t, &memory{}, r, testBucket); doc.Code != "EntityTooLarge" || body.n > corsrules.MaxDocumentBytes+1 {
+	if _, _, doc := serve(t, &memory{}, r, testBucket); doc.Code != "MalformedXML" || body.n > corsrules.MaxDocumentBytes+1 {
 		t.Errorf("got %+v after %d bytes", doc, body.n)
 	}
 }

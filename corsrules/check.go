@@ -8,42 +8,52 @@ import (
 	"unicode"
 )
 
-// Each check returns what is wrong with a value, in words that follow its element's
-// name, or "".
+// Each check returns what is wrong with a value and what to do, in words that follow its
+// element's name, or "".
 
 func checkOrigin(origin string) string {
 	switch {
 	case origin == "":
 		return "is empty: give an origin such as https://app.example.com"
 	case strings.Count(origin, "*") > 1:
-		return quoteShort(origin) + " has more than one *: at most one is allowed"
+		return quoteShort(origin) + " has more than one *: keep one, which stands for any run of characters, dots included"
 	}
 	for _, c := range origin {
 		if unicode.IsSpace(c) || unicode.IsControl(c) {
-			return fmt.Sprintf("%s has a white space or control character (%U): an origin has none; give each origin an element of its own", quoteShort(origin), c)
+			return fmt.Sprintf("%s has a white space or control character (%U), which no origin has: write each origin in an AllowedOrigin of its own", quoteShort(origin), c)
 		}
 	}
 	return ""
 }
 
 func checkMethod(method string) string {
-	if slices.Contains(Methods, method) {
+	isMethod := func(s string) bool { return slices.Contains(Methods, s) }
+	quoted := quoteShort(method)
+	switch upper := strings.ToUpper(method); {
+	case isMethod(method):
 		return ""
-	}
-	if method == "" {
+	case method == "":
 		return "is empty: give one of " + methodsInWords
+	case isMethod(upper):
+		return quoted + " is not in upper case: write " + upper
+	case method == "*":
+		return quoted + " is not a method: list " + methodsInWords + ", each in an AllowedMethod of its own"
+	case upper == "OPTIONS":
+		return quoted + " is not needed, for preflights need no method: take it out"
+	case !slices.ContainsFunc(splitList(upper), func(s string) bool { return !isMethod(s) }):
+		return quoted + " is a list: write each method in an AllowedMethod of its own"
 	}
-	return quoteShort(method) + " is not one of " + methodsInWords + ", in upper case"
+	return quoted + " cannot be allowed: OSS's rules know " + methodsInWords + " only; take it out"
 }
 
 func checkAllowedHeader(name string) string {
 	switch {
 	case name == "":
 		return "is empty: give a header name, with at most one *"
-	case strings.Count(name, "*") > 1:
-		return quoteShort(name) + " has more than one *: at most one is allowed"
+	case IsToken(name) && strings.Count(name, "*") > 1:
+		return quoteShort(name) + " has more than one *: keep one, which stands for any run of characters"
 	case !IsToken(name):
-		return quoteShort(name) + " is no header name: letters, digits, - and the like, with at most one *"
+		return notHeaderName(name, "AllowedHeader")
 	}
 	return ""
 }
@@ -52,12 +62,27 @@ func checkExposeHeader(name string) string {
 	switch {
 	case name == "":
 		return "is empty: give a header name"
-	case strings.Contains(name, "*"):
-		return quoteShort(name) + " has a *: name each header that scripts may read"
+	case IsToken(name) && strings.Contains(name, "*"):
+		return quoteShort(name) + " has a *: name each header that scripts may read, in an ExposeHeader of its own"
 	case strings.ContainsAny(name, "&'") || !IsToken(name):
-		return quoteShort(name) + " is no header name: letters, digits, - and the like, without *"
+		return notHeaderName(name, "ExposeHeader")
 	}
 	return ""
+}
+
+func notHeaderName(name, element string) string {
+	switch list := splitList(name); {
+	case len(list) > 1 && !slices.ContainsFunc(list, func(s string) bool { return !IsToken(s) }):
+		return fmt.Sprintf("%s is a list: write each name in an %s of its own", quoteShort(name), element)
+	case strings.Contains(name, ":"):
+		return quoteShort(name) + " is not a header name: write what stands before the colon"
+	}
+	return quoteShort(name) + " is not a header name: write letters, digits and -"
+}
+
+// splitList splits what other products take as a list.
+func splitList(list string) []string {
+	return strings.FieldsFunc(list, func(c rune) bool { return strings.ContainsRune(",;| \t\r\n", c) })
 }
 
 func checkMaxAge(seconds string) string {
@@ -65,7 +90,7 @@ func checkMaxAge(seconds string) string {
 	if n, err := strconv.Atoi(seconds); digits && err == nil && n <= MaxMaxAgeSeconds {
 		return ""
 	}
-	return fmt.Sprintf("%s is no whole number of seconds from 0 to %d", quoteShort(seconds), MaxMaxAgeSeconds)
+	return fmt.Sprintf("%s is not a whole number of seconds from 0 to %d: write digits alone, such as 600", quoteShort(seconds), MaxMaxAgeSeconds)
 }
 
 // checkCredentialedOrigin refuses what would let sites that the rule's author never
@@ -107,6 +132,14 @@ func splitPort(hostport string) (host, port string) {
 		return hostport, ""
 	}
 	return hostport[:colon], hostport[colon+1:]
+}
+
+func inWords(names []string) string {
+	last := len(names) - 1
+	if last == 0 {
+		return names[0]
+	}
+	return strings.Join(names[:last], ", ") + " and " + names[last]
 }
 
 // quoteShort quotes a value for a message, cut to what a person reads.

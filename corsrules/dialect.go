@@ -33,6 +33,9 @@ const (
 	// DefaultMaxRules is how many rules OSS allows; Options.MaxRules raises it.
 	DefaultMaxRules = 10
 
+	// newerMaxRules is how many rules OSS's newer pages speak of.
+	newerMaxRules = 20
+
 	// DefaultMaxS3Rules is how many rules S3 allows; Options.MaxRules lowers or raises it.
 	DefaultMaxS3Rules = 100
 
@@ -56,12 +59,12 @@ func (d Dialect) DefaultMaxRules() int {
 	return DefaultMaxS3Rules
 }
 
-// rootElements are those of a CORSConfiguration, in words.
-func (d Dialect) rootElements() string {
+// rootElements are those of a CORSConfiguration.
+func (d Dialect) rootElements() []string {
 	if d == DialectS3 {
-		return "CORSRule"
+		return []string{"CORSRule"}
 	}
-	return "CORSRule and ResponseVary"
+	return []string{"CORSRule", "ResponseVary"}
 }
 
 // Each check returns what is wrong with a value, in words that follow its element's

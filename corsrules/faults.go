@@ -10,7 +10,6 @@ const (
 	CodeMalformedXML    = "MalformedXML"
 	CodeBeyondLimit     = "CORSRuleBeyondLimit"
 	CodeInvalidArgument = "InvalidArgument"
-	CodeEntityTooLarge  = "EntityTooLarge"
 )
 
 // The ECs of the same answers. OSS says that they may change and that no one should
@@ -35,7 +34,7 @@ type Fault struct {
 	File         string
 	Line, Column int
 
-	// Message says what was found and what is allowed.
+	// Message says what was found and what to do.
 	Message string
 
 	// Code and EC are what OSS's PutBucketCors answers to this fault. EC may be
@@ -71,4 +70,16 @@ func (fs Faults) Error() string {
 		lines[i] = f.Error()
 	}
 	return strings.Join(lines, "\n")
+}
+
+// maxBriefFaults is how many faults Brief tells: as many as a person reads in a log.
+const maxBriefFaults = 10
+
+// Brief returns the first faults and the number of those that it leaves out, as an error
+// for a log line: a document can have thousands. The error wraps Faults.
+func (fs Faults) Brief() error {
+	if len(fs) <= maxBriefFaults {
+		return fs
+	}
+	return fmt.Errorf("%w\nand %d more", fs[:maxBriefFaults], len(fs)-maxBriefFaults)
 }

@@ -12,7 +12,7 @@ import (
 // MaxMaxAgeSeconds is the largest MaxAgeSeconds that OSS takes.
 const MaxMaxAgeSeconds = 999_999_999
 
-// Options are what Parse needs to know beside the document.
+// Options are what Parse needs to know besides the document.
 type Options struct {
 	// File names the document in faults. Default: "cors.xml".
 	File string
@@ -48,8 +48,8 @@ func parse(doc []byte, opts Options) (*Configuration, *parser, error) {
 	}
 	p := &parser{doc: bytes.TrimPrefix(doc, []byte(utf8BOM)), opts: opts}
 	if limit := opts.Dialect.MaxBytes(); len(doc) > limit {
-		p.fault(limit-len(doc)+len(p.doc), CodeEntityTooLarge, "",
-			"the document has more than %d bytes, which is the limit", limit)
+		p.fault(limit-len(doc)+len(p.doc), CodeMalformedXML, "",
+			"the document has more than the %d bytes that are allowed: remove comments, or match the origins of one domain with a *", limit)
 		return nil, p, p.faults
 	}
 	cfg, err := p.parse()
@@ -57,7 +57,12 @@ func parse(doc []byte, opts Options) (*Configuration, *parser, error) {
 }
 
 func (p *parser) parse() (*Configuration, error) {
+	if problem := otherForm(p.doc); problem != "" {
+		p.malformed(0, "%s", problem)
+		return nil, p.faults
+	}
 	p.dec = xml.NewDecoder(bytes.NewReader(p.doc))
+	p.dec.CharsetReader = asUTF8
 	cfg := p.document()
 	if len(p.faults) > 0 {
 		slices.SortStableFunc(p.faults, func(a, b *Fault) int { return a.offset - b.offset })
@@ -98,11 +103,11 @@ func (p *parser) document() *Configuration {
 		case xml.StartElement:
 			switch {
 			case root.Local != "":
-				p.malformed(at, "a second root element <%s>: a document has one CORSConfiguration", tok.Name.Local)
+				p.malformed(at, "a second root element <%s>: put all rules into one CORSConfiguration", tok.Name.Local)
 				p.skip()
 			case tok.Name.Local != "CORSConfiguration":
 				root = tok.Name
-				p.fault(at, CodeMalformedXML, ecWrongRoot, "the root element is <%s>, not <CORSConfiguration>", tok.Name.Local)
+				p.fault(at, CodeMalformedXML, ecWrongRoot, "%s", rootProblem(tok.Name.Local))
 				p.skip()
 			default:
 				root = tok.Name
@@ -133,16 +138,16 @@ func (p *parser) configuration(root xml.StartElement, rootAt int) *Configuration
 			switch name := p.element(tok, at, root.Name.Space); {
 			case name == "CORSRule":
 				if rules++; rules == p.opts.MaxRules+1 {
-					p.fault(at, CodeBeyondLimit, ecTooManyRules, "CORSRule number %d: at most %d are allowed, and max_rules raises that", rules, p.opts.MaxRules)
+					p.fault(at, CodeBeyondLimit, ecTooManyRules, "%s", limitProblem(rules, p.opts.MaxRules))
 				}
 				cfg.Rules = append(cfg.Rules, p.rule(root.Name.Space, at))
 			case name == "ResponseVary" && p.opts.Dialect != DialectS3:
 				value, valueAt := p.text(tok, at)
 				if varies++; varies > 1 {
-					p.malformed(at, "a second ResponseVary: there is at most one")
+					p.malformed(at, "a second ResponseVary: remove one")
 				}
 				if value != "true" && value != "false" && !p.broken {
-					p.fault(valueAt, CodeMalformedXML, ecResponseVary, "ResponseVary is %q: it is true or false", value)
+					p.fault(valueAt, CodeMalformedXML, ecResponseVary, "ResponseVary is %s: write true or false", quoteShort(value))
 				}
 				cfg.ResponseVary = value == "true"
 			default:
@@ -150,6 +155,13 @@ func (p *parser) configuration(root xml.StartElement, rootAt int) *Configuration
 			}
 		}
 	}
+}
+
+func limitProblem(number, limit int) string {
+	if limit == DefaultMaxRules {
+		return fmt.Sprintf("CORSRule number %d: OSS documents %d rules, in newer pages %d: write max_rules %[3]d", number, DefaultMaxRules, newerMaxRules)
+	}
+	return fmt.Sprintf("CORSRule number %d: max_rules is %d, so remove a rule or raise it", number, limit)
 }
 
 // rule = ID? AllowedOrigin+ AllowedMethod+ AllowedHeader* ExposeHeader* MaxAgeSeconds?, in any order.
@@ -173,7 +185,7 @@ func (p *parser) rule(space string, ruleAt int) CORSRule {
 			switch name {
 			case "ID":
 				if r.ID, _ = p.text(tok, at); seen[name] > 1 {
-					p.malformed(at, "a second ID: a rule has at most one")
+					p.malformed(at, "a second ID in the rule: remove one")
 				}
 				if problem := p.opts.Dialect.checkID(r.ID); problem != "" {
 					p.malformed(at, "ID %s", problem)
@@ -192,10 +204,10 @@ func (p *parser) rule(space string, ruleAt int) CORSRule {
 					r.MaxAgeSeconds = &seconds
 				}
 				if seen[name] > 1 {
-					p.argument(at, ecMaxAge, name, value, "a second MaxAgeSeconds: a rule has at most one")
+					p.argument(at, ecMaxAge, name, value, "a second MaxAgeSeconds in the rule: remove one")
 				}
 			default:
-				p.unknown(tok, at, "CORSRule", "ID, AllowedOrigin, AllowedMethod, AllowedHeader, ExposeHeader and MaxAgeSeconds")
+				p.unknown(tok, at, "CORSRule", ruleElements)
 			}
 		}
 	}
@@ -204,10 +216,10 @@ func (p *parser) rule(space string, ruleAt int) CORSRule {
 // required reports what a rule lacks.
 func (p *parser) required(seen map[string]int, ruleAt int) {
 	if seen["AllowedOrigin"] == 0 {
-		p.argument(ruleAt, ecOrigin, "AllowedOrigin", "", "the rule has no AllowedOrigin: at least one is needed")
+		p.fault(ruleAt, CodeMalformedXML, "", "the rule has no AllowedOrigin: at least one is needed")
 	}
 	if seen["AllowedMethod"] == 0 {
-		p.argument(ruleAt, ecMethod, "AllowedMethod", "", "the rule has no AllowedMethod: at least one of "+methodsInWords+" is needed")
+		p.fault(ruleAt, CodeMalformedXML, "", "the rule has no AllowedMethod: at least one of %s is needed", methodsInWords)
 	}
 }
 
@@ -243,6 +255,9 @@ func (p *parser) checked(start xml.StartElement, startAt int, ec string, check f
 		return value
 	}
 	if problem := check(value); problem != "" {
+		if hasPlaceholder(value) {
+			problem = quoteShort(value) + " is a placeholder: " + notExpanded
+		}
 		p.argument(at, ec, start.Name.Local, value, start.Name.Local+" "+problem)
 	}
 	return value
@@ -268,9 +283,9 @@ func (p *parser) text(start xml.StartElement, startAt int) (value string, at int
 		case xml.CharData:
 			b.Write(tok)
 		case xml.Comment:
-			p.malformed(tokAt, "a comment inside <%s>: comments go between elements", start.Name.Local)
+			p.malformed(tokAt, "a comment inside <%s>: put it between elements", start.Name.Local)
 		case xml.StartElement:
-			p.malformed(tokAt, "<%s> inside <%s>, which holds text only", tok.Name.Local, start.Name.Local)
+			p.malformed(tokAt, "<%s> inside <%s>, where only text is allowed: remove it", tok.Name.Local, start.Name.Local)
 			p.skip()
 		}
 	}
@@ -281,7 +296,7 @@ func (p *parser) rootAttributes(root xml.StartElement, at int) {
 	space := ""
 	for i, a := range root.Attr {
 		if i > 0 || a.Name.Space != "" || a.Name.Local != "xmlns" {
-			p.malformed(at, "attribute %s on <CORSConfiguration>: one xmlns is all it may have", a.Name.Local)
+			p.malformed(at, "attribute %s on <CORSConfiguration>: remove it, only one xmlns is allowed", a.Name.Local)
 		} else {
 			space = a.Value
 		}
@@ -295,7 +310,7 @@ func (p *parser) rootAttributes(root xml.StartElement, at int) {
 // namespace, and reports attributes.
 func (p *parser) element(start xml.StartElement, at int, space string) string {
 	for _, a := range start.Attr {
-		p.malformed(at, "attribute %s on <%s>: it may have none", a.Name.Local, start.Name.Local)
+		p.malformed(at, "attribute %s on <%s>: remove it, the element may have none", a.Name.Local, start.Name.Local)
 	}
 	prefixed := !bytes.HasPrefix(p.doc[at:], []byte("<"+start.Name.Local))
 	if start.Name.Space != space || prefixed != p.prefixed {
@@ -304,8 +319,25 @@ func (p *parser) element(start xml.StartElement, at int, space string) string {
 	return start.Name.Local
 }
 
-func (p *parser) unknown(start xml.StartElement, at int, parent, allowed string) {
-	p.malformed(at, "unknown element <%s> in %s, which holds %s", start.Name.Local, parent, allowed)
+var ruleElements = []string{"ID", "AllowedOrigin", "AllowedMethod", "AllowedHeader", "ExposeHeader", "MaxAgeSeconds"}
+
+// unknown reports a child element that parent, which may have those that are allowed, does
+// not have.
+func (p *parser) unknown(start xml.StartElement, at int, parent string, allowed []string) {
+	name := start.Name.Local
+	const found = "element <%s> in %s"
+	switch similar := closest(name, slices.Concat(allowed, DialectAny.rootElements(), ruleElements)); {
+	case slices.Contains(allowed, name):
+		p.malformed(at, found+" has a prefix or an xmlns of its own: write <%[1]s>, without either", name, parent)
+	case similar == name && parent == "CORSRule":
+		p.malformed(at, found+": it belongs in CORSConfiguration, behind </CORSRule>", name, parent)
+	case similar == name:
+		p.malformed(at, found+": it belongs in a CORSRule", name, parent)
+	case slices.Contains(allowed, similar):
+		p.malformed(at, "unknown "+found+": did you mean <%s>?", name, parent, similar)
+	default:
+		p.malformed(at, "unknown "+found+": it may have %s", name, parent, inWords(allowed))
+	}
 	p.skip()
 }
 
@@ -315,7 +347,7 @@ const xmlSpace = " \t\r\n"
 func (p *parser) noText(text xml.CharData, at int, where string) {
 	trimmed := bytes.TrimLeft(text, xmlSpace)
 	if len(trimmed) > 0 {
-		p.malformed(at+len(text)-len(trimmed), "text %s in %s, between its elements", quoteShort(string(bytes.TrimRight(trimmed, xmlSpace))), where)
+		p.malformed(at+len(text)-len(trimmed), "text %s in %s, where only elements are allowed: remove it", quoteShort(string(bytes.TrimRight(trimmed, xmlSpace))), where)
 	}
 }
 

@@ -2,6 +2,7 @@ package corsrules
 
 import (
 	_ "embed"
+	"errors"
 	"fmt"
 	"os"
 	"reflect"
@@ -168,12 +169,14 @@ type wantFault struct {
 }
 
 // OSS's Codes and ECs, each written down once more: they are what clients see.
-func malformed() wantFault      { return wantFault{code: "MalformedXML", ec: "0031-00000001"} }
-func noRule() wantFault         { return wantFault{code: "MalformedXML", ec: "0034-00000002"} }
-func wrongRoot() wantFault      { return wantFault{code: "MalformedXML", ec: "0034-00000003"} }
-func wrongVary() wantFault      { return wantFault{code: "MalformedXML", ec: "0034-00000004"} }
-func tooManyRules() wantFault   { return wantFault{code: "CORSRuleBeyondLimit", ec: "0034-00000006"} }
-func entityTooLarge() wantFault { return wantFault{code: "EntityTooLarge"} }
+func malformed() wantFault    { return wantFault{code: "MalformedXML", ec: "0031-00000001"} }
+func noRule() wantFault       { return wantFault{code: "MalformedXML", ec: "0034-00000002"} }
+func wrongRoot() wantFault    { return wantFault{code: "MalformedXML", ec: "0034-00000003"} }
+func wrongVary() wantFault    { return wantFault{code: "MalformedXML", ec: "0034-00000004"} }
+func tooManyRules() wantFault { return wantFault{code: "CORSRuleBeyondLimit", ec: "0034-00000006"} }
+
+// withoutEC is MalformedXML of which no EC is known.
+func withoutEC() wantFault { return wantFault{code: "MalformedXML"} }
 
 // tooWide is an origin that OSS takes and allow_credentials does not.
 func tooWide() wantFault { return wantFault{} }
@@ -258,16 +261,20 @@ var faultCases = func() []faultCase {
 		{desc: "a bare ampersand", doc: origin("a&b▸"), want: one(malformed())},
 		{desc: "a control character", doc: origin("a\x01b▸"), want: one(malformed())},
 		{desc: "no UTF-8", doc: origin("a\xff▸"), want: one(malformed())},
-		{desc: "no XML at all", doc: "▸▸{\"rules\": []}", want: []wantFault{malformed(), malformed()}},
-		{desc: "another encoding", picked: true, doc: `<?xml version="1.0" encoding="ISO-8859-1"?>▸<CORSConfiguration>` + plainRule + "</CORSConfiguration>", want: one(malformed())},
+		{desc: "JSON", doc: "▸{\"rules\": []}", want: one(malformed())},
+		{desc: "no XML at all", doc: "▸▸rules: []", want: []wantFault{malformed(), malformed()}},
+		{desc: "another encoding", picked: true, doc: `▸<?xml version="1.0" encoding="ISO-8859-1"?><CORSConfiguration>` + plainRule + "</CORSConfiguration>", want: one(malformed())},
 		{desc: "another encoding, spaced", picked: true, doc: `▸<?xml version="1.0" encoding = "ISO-8859-1"?><CORSConfiguration>` + plainRule + "</CORSConfiguration>", want: one(malformed())},
 		{desc: "another version, spaced", picked: true, doc: `▸<?xml version = "1.1"?><CORSConfiguration>` + plainRule + "</CORSConfiguration>", want: one(malformed())},
 		{desc: "a declaration without version", picked: true, doc: `▸<?xml encoding="UTF-8"?><CORSConfiguration>` + plainRule + "</CORSConfiguration>", want: one(malformed())},
 		{desc: "a declaration of nothing", picked: true, doc: `▸<?xml?><CORSConfiguration>` + plainRule + "</CORSConfiguration>", want: one(malformed())},
 		{desc: "a prefix that is the namespace", picked: true, doc: `<CORSConfiguration xmlns="p">` + plainRule + `▸<p:CORSRule></p:CORSRule></CORSConfiguration>`, want: one(malformed())},
-		{desc: "ASCII is another encoding", picked: true, doc: `<?xml version="1.0" encoding="US-ASCII"?>▸<CORSConfiguration>` + plainRule + "</CORSConfiguration>", want: one(malformed())},
-		{desc: "UTF-16", picked: true, doc: "\xff\xfe▸<\x00C\x00O\x00", want: one(malformed())},
-		{desc: "XML 1.1", picked: true, doc: `<?xml version="1.1"?>▸<CORSConfiguration>` + plainRule + "</CORSConfiguration>", want: one(malformed())},
+		{desc: "ASCII is another encoding", picked: true, doc: `▸<?xml version="1.0" encoding="US-ASCII"?><CORSConfiguration>` + plainRule + "</CORSConfiguration>", want: one(malformed())},
+		{desc: "UTF-16", picked: true, doc: "▸\xff\xfe<\x00C\x00O\x00", want: one(malformed())},
+		{desc: "UTF-16, the other way round", picked: true, doc: "▸\xfe\xff\x00<\x00C\x00O", want: one(malformed())},
+		{desc: "UTF-16 without a byte order mark", picked: true, doc: "▸<\x00C\x00O\x00", want: one(malformed())},
+		{desc: "a second declaration, of another version", picked: true, doc: xmlDeclaration + `▸<?xml version="1.1"?>`, want: one(malformed())},
+		{desc: "XML 1.1", picked: true, doc: `▸<?xml version="1.1"?><CORSConfiguration>` + plainRule + "</CORSConfiguration>", want: one(malformed())},
 
 		// Unknown elements. [picked]: a misspelt one must not be skipped.
 		{desc: "unknown in the root", picked: true, doc: inConfiguration("▸<CorsRule></CorsRule>" + plainRule), want: one(malformed())},
@@ -346,7 +353,7 @@ var faultCases = func() []faultCase {
 		{desc: "a rule too many is checked too", doc: inConfiguration(plainRule + "▸<CORSRule><AllowedOrigin>*</AllowedOrigin><AllowedMethod>▸put</AllowedMethod></CORSRule>"), opts: Options{MaxRules: 1}, want: []wantFault{tooManyRules(), wrongMethod("put")}},
 
 		// AllowedOrigin.
-		{desc: "no AllowedOrigin", doc: inConfiguration("▸<CORSRule><AllowedMethod>GET</AllowedMethod></CORSRule>"), want: one(wrongOrigin(""))},
+		{desc: "no AllowedOrigin", doc: inConfiguration("▸<CORSRule><AllowedMethod>GET</AllowedMethod></CORSRule>"), want: one(withoutEC())},
 		{desc: "AllowedOrigin empty", doc: inConfiguration("<CORSRule><AllowedMethod>GET</AllowedMethod>▸<AllowedOrigin></AllowedOrigin></CORSRule>"), want: one(wrongOrigin(""))},
 		{desc: "AllowedOrigin empty, self-closed", doc: inConfiguration("<CORSRule><AllowedMethod>GET</AllowedMethod>▸<AllowedOrigin/></CORSRule>"), want: one(wrongOrigin(""))},
 		{desc: "AllowedOrigin of white space", doc: inConfiguration("<CORSRule><AllowedMethod>GET</AllowedMethod>▸<AllowedOrigin> \n </AllowedOrigin></CORSRule>"), want: one(wrongOrigin(""))},
@@ -364,8 +371,8 @@ var faultCases = func() []faultCase {
 		{desc: "AllowedOrigin with a C1 control", doc: origin("▸https://a\u0085b"), want: one(wrongOrigin("https://a\u0085b"))},
 
 		// AllowedMethod.
-		{desc: "no AllowedMethod", doc: inConfiguration("▸<CORSRule><AllowedOrigin>*</AllowedOrigin></CORSRule>"), want: one(wrongMethod(""))},
-		{desc: "neither AllowedOrigin nor AllowedMethod", doc: inConfiguration("▸▸<CORSRule/>"), want: []wantFault{wrongOrigin(""), wrongMethod("")}},
+		{desc: "no AllowedMethod", doc: inConfiguration("▸<CORSRule><AllowedOrigin>*</AllowedOrigin></CORSRule>"), want: one(withoutEC())},
+		{desc: "neither AllowedOrigin nor AllowedMethod", doc: inConfiguration("▸▸<CORSRule/>"), want: []wantFault{withoutEC(), withoutEC()}},
 		{desc: "AllowedMethod empty", doc: inRule("▸<AllowedMethod> </AllowedMethod>"), want: one(wrongMethod(""))},
 		{desc: "AllowedMethod empty is not missing too", doc: inConfiguration("<CORSRule><AllowedOrigin>*</AllowedOrigin>▸<AllowedMethod/></CORSRule>"), want: one(wrongMethod(""))},
 		{desc: "AllowedMethod in lower case", doc: method("▸get"), want: one(wrongMethod("get"))},
@@ -413,9 +420,9 @@ var faultCases = func() []faultCase {
 		{desc: "MaxAgeSeconds twice, the second wrong", doc: inRule("<MaxAgeSeconds>1</MaxAgeSeconds>▸<MaxAgeSeconds>▸x</MaxAgeSeconds>"), want: []wantFault{wrongMaxAge("x"), wrongMaxAge("x")}},
 
 		// Size. The place is the first byte too many.
-		{desc: "16 KB and a byte", picked: true, doc: padded(16384) + "▸ ", want: one(entityTooLarge())},
-		{desc: "16 KB and a byte, the byte order mark included", picked: true, doc: utf8BOM + padded(16384-3) + "▸ ", want: one(entityTooLarge())},
-		{desc: "of a document too large nothing else is said", picked: true, doc: strings.Repeat("<", 16384) + "▸<<<", want: one(entityTooLarge())},
+		{desc: "16 KB and a byte", picked: true, doc: padded(16384) + "▸ ", want: one(withoutEC())},
+		{desc: "16 KB and a byte, the byte order mark included", picked: true, doc: utf8BOM + padded(16384-3) + "▸ ", want: one(withoutEC())},
+		{desc: "of a document too large nothing else is said", picked: true, doc: strings.Repeat("<", 16384) + "▸<<<", want: one(withoutEC())},
 
 		// What allow_credentials refuses, and OSS takes.
 		{desc: "credentials: a star", doc: origin("▸*"), opts: credentials, want: one(tooWide())},
@@ -528,7 +535,7 @@ func TestFaultError(t *testing.T) {
 		want  string
 	}{
 		{"Code and EC", Fault{File: "a.xml", Line: 3, Column: 14, Message: "wrong", Code: "MalformedXML", EC: "0031-00000001"}, "a.xml:3:14: wrong (MalformedXML, EC 0031-00000001)"},
-		{"no EC", Fault{File: "a.xml", Line: 1, Column: 2, Message: "wrong", Code: "EntityTooLarge"}, "a.xml:1:2: wrong (EntityTooLarge)"},
+		{"no EC", Fault{File: "a.xml", Line: 1, Column: 2, Message: "wrong", Code: "MalformedXML"}, "a.xml:1:2: wrong (MalformedXML)"},
 		{"neither", Fault{File: "a.xml", Line: 1, Column: 2, Message: "wrong"}, "a.xml:1:2: wrong"},
 	}
 	for _, c := range cases {
@@ -540,6 +547,26 @@ func TestFaultError(t *testing.T) {
 	}
 	if got, want := (Faults{&cases[1].fault, &cases[2].fault}).Error(), cases[1].want+"\n"+cases[2].want; got != want {
 		t.Errorf("Faults: got %q, want %q", got, want)
+	}
+}
+
+func TestFaultsBrief(t *testing.T) {
+	var faults Faults
+	for n := range 12 {
+		faults = append(faults, &Fault{File: "a.xml", Line: n + 1, Column: 1, Message: "wrong"})
+		err := faults.Brief()
+		var all Faults
+		if !errors.As(err, &all) || all[0] != faults[0] {
+			t.Fatalf("%d faults: %T is not an error of Faults", n+1, err)
+		}
+		got := strings.Split(err.Error(), "\n")
+		want := min(n+1, 10)
+		if n+1 > 10 {
+			want++
+		}
+		if last := got[len(got)-1]; len(got) != want || n+1 > 10 && last != fmt.Sprintf("and %d more", n+1-10) {
+			t.Errorf("%d faults: got %d lines, the last %q", n+1, len(got), last)
+		}
 	}
 }
 

@@ -27,19 +27,19 @@ func (p *parser) nextRaw() (xml.Token, int) {
 		if err != nil {
 			p.broken = !errors.Is(err, io.EOF)
 			if p.broken {
-				p.notWellFormed(err)
+				p.notWellFormed(err, at)
 			}
 			return nil, at
 		}
 		switch tok := tok.(type) {
 		case xml.ProcInst:
 			if tok.Target != "xml" || at > 0 {
-				p.malformed(at, "a processing instruction <?%s: only the XML declaration at the very beginning is allowed", tok.Target)
+				p.malformed(at, "a <?%s instruction: remove it; only an XML declaration is allowed, at the very beginning", tok.Target)
 			} else if !isDeclaration(string(tok.Inst)) {
-				p.malformed(at, "the XML declaration is not <?xml version=\"1.0\" encoding=\"UTF-8\"?>, which may leave the encoding out")
+				p.malformed(at, wrongDeclaration)
 			}
 		case xml.Directive:
-			p.malformed(at, "a DOCTYPE or other <! declaration: none is allowed")
+			p.malformed(at, "a DOCTYPE or other <! declaration: remove it, none is allowed")
 		default:
 			return tok, at
 		}
@@ -47,19 +47,41 @@ func (p *parser) nextRaw() (xml.Token, int) {
 	return nil, len(p.doc)
 }
 
-func (p *parser) notWellFormed(err error) {
-	text := err.Error()
+// asUTF8 has a document read that declares another encoding, which nextRaw reports.
+func asUTF8(_ string, doc io.Reader) (io.Reader, error) { return doc, nil }
+
+// notWellFormed reports why the token that begins at an offset cannot be read.
+func (p *parser) notWellFormed(err error, at int) {
 	var syntax *xml.SyntaxError
-	if errors.As(err, &syntax) {
-		text = syntax.Msg
+	if !errors.As(err, &syntax) { // the only other error is that a declaration is not of XML 1.0
+		p.malformed(at, wrongDeclaration)
+		return
+	}
+	text := syntax.Msg
+	for problem, cure := range wellFormedCures {
+		if strings.HasPrefix(text, problem) {
+			text += cure
+		}
 	}
 	p.malformed(int(p.dec.InputOffset()), "not well-formed XML: %s", text)
+}
+
+const wrongDeclaration = `the XML declaration is not <?xml version="1.0" encoding="UTF-8"?>: write that, and save the document as UTF-8; or leave the declaration out`
+
+// wellFormedCures are what to do about the beginnings of what package encoding/xml says.
+var wellFormedCures = map[string]string{
+	"unexpected EOF":                      ": the document ends before its last element does, as if it were cut off",
+	"invalid UTF-8":                       ": save the document as UTF-8",
+	"invalid character entity":            ": write &amp; for an &",
+	"expected element name after <":       ": write &lt; for a < that begins no element",
+	"expected attribute name in element":  ": write &lt; for a < that begins no element",
+	"attribute name without = in element": ": write &lt; for a < that begins no element",
 }
 
 func (p *parser) skip() {
 	if err := p.dec.Skip(); err != nil && !p.broken {
 		p.broken = true
-		p.notWellFormed(err)
+		p.notWellFormed(err, int(p.dec.InputOffset()))
 	}
 }
 
