@@ -95,8 +95,8 @@ func checkMaxAge(seconds string) string {
 
 // checkCredentialedOrigin refuses what would let sites that the rule's author never
 // thought of read responses with a user's cookies: null, which any sandboxed frame can
-// send; an origin without a scheme; and any * but the port, or a whole leading label of a
-// domain under which not anybody can have a name.
+// send; an origin without a scheme; and any * but the port, or a whole leading host label
+// before a domain of two labels or more under which not anybody can have a name.
 func checkCredentialedOrigin(origin string) string {
 	quoted := quoteShort(origin) + " is not allowed with allow_credentials: "
 	if strings.EqualFold(origin, "null") {
@@ -117,10 +117,10 @@ func checkCredentialedOrigin(origin string) string {
 	switch {
 	case port == "*" && host != "":
 		return ""
-	case label != "*" || domain == "":
-		return quoted + "a * may only be the port (http://localhost:*) or the whole first label of a host (https://*.example.com)"
-	case anybodyUnder(domain):
+	case label == "*" && domain != "" && anybodyUnder(domain):
 		return quoted + "anybody can have a name under " + domain + "; name your sites, such as https://*.example.com"
+	case label != "*" || !strings.Contains(domain, "."):
+		return quoted + "a * may only be the port (http://localhost:*) or the whole first label of a host, before a domain of two labels or more (https://*.example.com)"
 	}
 	return ""
 }
