@@ -330,8 +330,8 @@ func (p *parser) unknown(start xml.StartElement, at int, parent string, allowed 
 	case slices.Contains(allowed, name):
 		p.malformed(at, found+" has a prefix or an xmlns of its own: write <%[1]s>, without either", name, parent)
 	case similar == name && parent == "CORSRule":
-		p.malformed(at, found+": it belongs in CORSConfiguration, behind </CORSRule>", name, parent)
-	case similar == name:
+		p.malformed(at, found+": it belongs in CORSConfiguration, after </CORSRule>", name, parent)
+	case slices.Contains(ruleElements, name):
 		p.malformed(at, found+": it belongs in a CORSRule", name, parent)
 	case slices.Contains(allowed, similar):
 		p.malformed(at, "unknown "+found+": did you mean <%s>?", name, parent, similar)
