@@ -35,7 +35,7 @@ func checkMethod(method string) string {
 	case method == "":
 		return "is empty: give one of " + methodsInWords
 	case isMethod(upper):
-		return quoted + " is not in upper case: write " + upper
+		return quoted + " is not one of " + methodsInWords + ": write " + upper + ", in upper case"
 	case method == "*":
 		return quoted + " is not a method: list " + methodsInWords + ", each in an AllowedMethod of its own"
 	case upper == "OPTIONS":

@@ -91,6 +91,6 @@ func ExampleParse_faults() {
 </CORSConfiguration>`), corsrules.Options{File: "cors.xml"})
 	fmt.Println(err)
 	// Output:
-	// cors.xml:4:20: AllowedMethod "put" is not in upper case: write PUT (InvalidArgument, EC 0034-00000011)
+	// cors.xml:4:20: AllowedMethod "put" is not one of GET, PUT, DELETE, POST and HEAD: write PUT, in upper case (InvalidArgument, EC 0034-00000011)
 	// cors.xml:5:20: MaxAgeSeconds "-1" is not a whole number of seconds from 0 to 999999999: write digits alone, such as 600 (InvalidArgument, EC 0034-00000014)
 }

@@ -49,7 +49,7 @@ func parse(doc []byte, opts Options) (*Configuration, *parser, error) {
 	p := &parser{doc: bytes.TrimPrefix(doc, []byte(utf8BOM)), opts: opts}
 	if limit := opts.Dialect.MaxBytes(); len(doc) > limit {
 		p.fault(limit-len(doc)+len(p.doc), CodeMalformedXML, "",
-			"the document has more than the %d bytes that are allowed: remove comments, or match the origins of one domain with a *", limit)
+			"the document has more than %d bytes, which is the limit: remove comments, or match the origins of one domain with a *", limit)
 		return nil, p, p.faults
 	}
 	cfg, err := p.parse()
@@ -158,10 +158,11 @@ func (p *parser) configuration(root xml.StartElement, rootAt int) *Configuration
 }
 
 func limitProblem(number, limit int) string {
+	problem := fmt.Sprintf("CORSRule number %d: at most %d are allowed: ", number, limit)
 	if limit == DefaultMaxRules {
-		return fmt.Sprintf("CORSRule number %d: OSS documents %d rules, in newer pages %d: write max_rules %[3]d", number, DefaultMaxRules, newerMaxRules)
+		return problem + fmt.Sprintf("OSS documents %d rules, in newer pages %d: write max_rules %[2]d", DefaultMaxRules, newerMaxRules)
 	}
-	return fmt.Sprintf("CORSRule number %d: max_rules is %d, so remove a rule or raise it", number, limit)
+	return problem + "remove a rule, or raise max_rules"
 }
 
 // rule = ID? AllowedOrigin+ AllowedMethod+ AllowedHeader* ExposeHeader* MaxAgeSeconds?, in any order.
