@@ -6,7 +6,7 @@ export GOFLAGS := $(shell go env GOFLAGS) -tags=$(TAGS)
 # How long each fuzz target runs.
 FUZZTIME ?= 1m
 
-# How long each server is loaded at a time, and how long the worst day is.
+# How long each server is loaded at a time, and how long the soak takes.
 BENCHTIME ?= 2s
 SOAKTIME ?= 10m
 
@@ -33,7 +33,7 @@ fmt: ## Check the formatting
 test-fast: fmt vet ## Run what takes less than two minutes: no race detector, three end-to-end tests
 	go test ./...
 	go build -o bin/caddy ./cmd/caddy
-	cd test && CADDY_BIN=$(CURDIR)/bin/caddy go test -run '^($(SMOKE))$$' ./clients ./hostile ./wiring
+	cd test && CADDY_BIN=$(CURDIR)/bin/caddy go test -count=1 -run '^($(SMOKE))$$' ./clients ./hostile ./wiring
 
 .PHONY: vet
 vet: ## Run go vet
@@ -71,7 +71,7 @@ bench: ## Measure for BENCHTIME each, with peers and other servers; writes docs/
 	cd test && BENCHTIME=$(BENCHTIME) go test -tags=$(TAGS),measure -run '^TestBench' -count=1 -timeout 60m -v ./bench
 
 .PHONY: soak
-soak: ## The worst day, for SOAKTIME; writes docs/reliability.md
+soak: ## Load Caddy for SOAKTIME while everything changes and fails; writes docs/reliability.md
 	cd test && SOAKTIME=$(SOAKTIME) go test -run '^TestSoak$$' -count=1 -timeout 24h -v ./soak
 
 .PHONY: fuzz

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Checks for the programs that the end-to-end tests need besides Go. What is missing is
-# installed by root on Debian; elsewhere the command that installs it is printed. (Ubuntu's
-# own chromium and firefox are snaps, with which nobody has tried.)
+# Checks for the programs that the end-to-end tests need, in addition to Go. Root on Debian
+# installs what is missing. For other users and systems the script prints the command that
+# installs it, and fails. (Ubuntu's own chromium and firefox are snaps; they are not tested.)
 set -eu
 
 apt= dnf= brew= missing=
@@ -13,7 +13,7 @@ need() {
 }
 
 need chromium chromium chromium chromium
-# Debian's is the one with long support; any other will do.
+# Debian has the one with long support. Any other will do.
 command -v firefox >/dev/null 2>&1 || need firefox-esr firefox-esr firefox firefox
 need prometheus prometheus golang-github-prometheus prometheus
 need promtool prometheus golang-github-prometheus prometheus

@@ -20,9 +20,9 @@ import (
 	"github.com/caddy-oss-cors/caddy-oss-cors/test/internal/report"
 )
 
-// actualCaddyfile has a site a port: reverse_proxy alone; behind the usual header directive,
-// which decides nothing and sets what oss_cors sets; behind oss_cors; and file_server, alone
-// and behind oss_cors.
+// actualCaddyfile has a site for each port: reverse_proxy alone; with the usual header
+// directive, which decides nothing and sets what oss_cors sets; with oss_cors; and file_server,
+// alone and with oss_cors.
 const actualCaddyfile = `{
 	admin off
 	auto_https off
@@ -77,7 +77,7 @@ http://:%[6]s {
 }
 `
 
-// TestBenchActual writes the tables of what decorating a response costs.
+// TestBenchActual writes the tables of what it costs to set headers on a response.
 func TestBenchActual(t *testing.T) {
 	each := report.Duration(t, "BENCHTIME")
 	report.RequirePrograms(t, "wrk", "taskset", "nginx", "strace")
@@ -141,8 +141,8 @@ func startActual(t *testing.T) (pid int, ports []string) {
 	return startPinnedCaddy(t, dir, "Caddyfile", ports).Cmd.Process.Pid, ports
 }
 
-// getFromApp asks for an object as the rule app's origin does, and returns the response's
-// header and body.
+// getFromApp gets an object with the origin of the rule app, and returns the response's header
+// and body.
 func getFromApp(t *testing.T, url string) (http.Header, []byte) {
 	t.Helper()
 	request, err := http.NewRequest(http.MethodGet, url, http.NoBody)
@@ -174,7 +174,7 @@ func expectSameCORS(t *testing.T, port, other string) {
 	}
 }
 
-// sendfile tells how files are sent by two sites, without and with oss_cors.
+// sendfile reports how two sites send files, without and with oss_cors.
 func sendfile(t *testing.T, caddy int, barePort, withPort string) string {
 	t.Helper()
 	bare := sendfileCalls(t, caddy, "http://127.0.0.1:"+barePort+"/large")

@@ -59,7 +59,7 @@ func benchHandler(t *testing.T, name string, each time.Duration) handlerBench {
 	return bench
 }
 
-// TestBenchObservation writes the table of what it costs to be told everything.
+// TestBenchObservation writes the table of what metrics and logs cost.
 func TestBenchObservation(t *testing.T) {
 	each := max(report.Duration(t, "BENCHTIME")/20, time.Millisecond)
 	about := report.Machine(t)

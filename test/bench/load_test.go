@@ -16,14 +16,14 @@ import (
 	"github.com/caddy-oss-cors/caddy-oss-cors/test/internal/report"
 )
 
-// Servers run on one core and what loads them, origin servers included, on another: the
-// kernel then moves neither about, and a server's CPU time is its own.
+// Servers run on one core, and clients and origin servers on another. Then the kernel moves
+// neither, and the CPU time of a server is not mixed with theirs.
 const (
 	serverCore = "0"
 	loadCore   = "1"
 )
 
-// pin keeps a process, and what it starts from then on, on one core.
+// pin keeps a process, and the processes that it starts from then on, on one core.
 func pin(t *testing.T, pid int, core string) {
 	t.Helper()
 	pids := append([]int{pid}, harness.Children(pid)...)
@@ -85,7 +85,7 @@ func (l loader) load(t *testing.T, target benchTarget) loadRun {
 	return r
 }
 
-// loader is a load: what is asked, by how many connections, for how long.
+// loader is a load: the request, the number of connections, and the time.
 type loader struct {
 	method      string
 	header      map[string]string
@@ -93,7 +93,7 @@ type loader struct {
 	time        time.Duration
 }
 
-// script returns a program for wrk that asks, and tells what came of it.
+// script returns a program for wrk that sends the requests and prints the results.
 func (l loader) script(t *testing.T) string {
 	t.Helper()
 	var b strings.Builder
@@ -115,8 +115,8 @@ end
 	return path
 }
 
-// compare loads the targets in turn, round by round and every other round backwards, so
-// that what drifts meanwhile meets all of them.
+// compare loads the targets in turn, round by round and every other round backwards, so that
+// a drift of the machine's speed affects all of them.
 func (l loader) compare(t *testing.T, rounds int, targets []benchTarget) []loadSeries {
 	t.Helper()
 	results := make([]loadSeries, len(targets))

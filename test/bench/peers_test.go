@@ -82,8 +82,8 @@ var peers = []struct {
 	}},
 }
 
-// ruleMiddleware does with corsrules what the handler does for CORS, and nothing else.
-// TestPeersDecideTheSame compares its answers with the handler's.
+// ruleMiddleware uses corsrules as the handler does, and does nothing else.
+// TestPeersDecideTheSame compares its responses with the handler's.
 type ruleMiddleware struct {
 	rules *corsrules.Ruleset
 	next  http.Handler
@@ -133,7 +133,7 @@ func (m *ruleMiddleware) set(h http.Header, d *corsrules.Decision) {
 	}
 }
 
-// peerCase is a question put to all peers.
+// peerCase is a request to all peers.
 type peerCase struct {
 	desc   string
 	policy peerPolicy
@@ -141,7 +141,7 @@ type peerCase struct {
 	method, origin  string
 	headers         string // Access-Control-Request-Headers, on a preflight
 	allowed         bool
-	notAskedOfPeers bool // that decide another question there, for lack of what it is about
+	notAskedOfPeers bool // the peers cannot be configured for it
 }
 
 const (
@@ -188,7 +188,7 @@ func (c peerCase) header() http.Header {
 	return h
 }
 
-// quietWriter forgets what is written. It serves one request after another.
+// quietWriter discards what is written. It is used for one request after another.
 type quietWriter struct{ header http.Header }
 
 func (w *quietWriter) Header() http.Header         { return w.header }
@@ -206,8 +206,8 @@ func (c peerCase) request(t testing.TB) *http.Request {
 	return r
 }
 
-// TestPeersDecideTheSame: a comparison of speed is one only if the question is the same,
-// and what stands for the handler answers as the handler does.
+// TestPeersDecideTheSame: speeds can be compared only if all peers decide the same, and if
+// ruleMiddleware, which is measured in place of the handler, answers as the handler does.
 func TestPeersDecideTheSame(t *testing.T) {
 	for _, c := range peerCases() {
 		t.Run(c.desc, func(t *testing.T) {

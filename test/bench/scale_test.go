@@ -66,8 +66,8 @@ func startPinned(t *testing.T, p *scale.Proxy, refresh time.Duration) {
 }
 
 // preflights returns how many microseconds of CPU time a preflight takes: for one bucket, for
-// some in turn, for all as often as Zipf's law has it (the n-th most asked for one n-th as
-// often as the first), and for all in turn. All buckets are in use before, and no document is
+// some in turn, for all with the frequencies of Zipf's law (the n-th bucket one n-th as often
+// as the first), and for all in turn. All buckets are in use before, and no document is
 // read again.
 func preflights(t *testing.T, p *scale.Proxy, each time.Duration) []report.Series {
 	t.Helper()
@@ -110,7 +110,7 @@ type scaleSpent struct {
 	answers int64
 }
 
-// scaleLoad is clients that ask a proxy, each as soon as it is answered.
+// scaleLoad are clients that send a request as soon as the last one is answered.
 type scaleLoad struct {
 	proxy    *scale.Proxy
 	kinds    []func(i int) int // the bucket of the i-th request
@@ -138,9 +138,9 @@ func (l *scaleLoad) stop() {
 	l.clients.Wait()
 }
 
-// ask is one client. Each request is for another object, of however few buckets: requests that
-// differ take Caddy longer than the same one again and again. Buckets that are asked for one
-// after another are no neighbours in the directory; 7919 is a prime.
+// ask is one client. Each request is for another object, also if there are few buckets: Caddy
+// needs longer for requests that differ. Buckets of successive requests are not neighbours in
+// the directory; 7919 is a prime.
 func (l *scaleLoad) ask() error {
 	conn, err := net.Dial("tcp4", "127.0.0.1:"+l.proxy.Port)
 	if err != nil {
@@ -170,7 +170,7 @@ func (l *scaleLoad) ask() error {
 	return nil
 }
 
-// slice asks for buckets of one kind for a while, and adds what that costs.
+// slice requests buckets of one kind for a while, and adds what that costs.
 func (l *scaleLoad) slice(t *testing.T, kind int, spent *scaleSpent) {
 	t.Helper()
 	l.kind.Store(int64(kind))
@@ -202,9 +202,9 @@ func threadsTime(t *testing.T, pid int) (total time.Duration) {
 	return total
 }
 
-// readAgain returns how many microseconds of CPU time it takes, beside the preflight that
-// asks for it, to read a document again: those of a pass over buckets whose documents have
-// aged, less those of one right behind it.
+// readAgain returns how many microseconds of CPU time it takes to read a document again: those
+// of a pass over buckets whose documents are older than refresh, less those of a second pass
+// right after it.
 func readAgain(t *testing.T, p *scale.Proxy) (each report.Series) {
 	t.Helper()
 	const buckets, age = 10_000, 3 * time.Second // a pass takes much less

@@ -22,16 +22,15 @@ var appPreflight = map[string]string{
 	"Access-Control-Request-Headers": "content-type,x-oss-date",
 }
 
-// The recipes below answer it as their users have them do, with the headers that the rule
-// app gives.
+// The recipes below answer it as their users write them, with the headers of the rule app.
 const (
 	recipeOrigin  = "https://app.example.com"
 	recipeMethods = "GET, PUT"
 	recipeHeaders = "content-type, x-oss-date"
 )
 
-// benchCaddyfile has a site a port: oss_cors; an answer that comes from no decision at all,
-// whose headers staticHeaders adds; and the recipe that is usual in Caddyfiles.
+// benchCaddyfile has a site for each port: oss_cors; a response without any decision, whose
+// headers staticHeaders adds; and the recipe that is usual in Caddyfiles.
 const benchCaddyfile = `{
 	admin off
 	auto_https off
@@ -70,8 +69,8 @@ http://:%[3]s {
 }
 `
 
-// staticHeaders has the static answer carry as many headers as OSS's, which the Caddyfile
-// has no words for.
+// staticHeaders gives the static response as many headers as OSS's response has, which a
+// Caddyfile cannot say.
 func staticHeaders(t *testing.T, dir string) {
 	t.Helper()
 	adapt := exec.Command(harness.CaddyBinary(t), "adapt", "--config", "Caddyfile")

@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// matrixCase is one row of the matrix: steps that ask for one URL, one after the other.
-// What they end with is not written here: see fetchmodel_test.go.
+// matrixCase is one row of the matrix: steps that request one URL, one after the other.
+// What they should end with is not written here: package fetchmodel predicts it.
 type matrixCase struct {
 	name  string
 	steps []matrixStep
 
 	// The origin server's answer.
 	status   int      // empty: 200
-	header   []string // "Name: value", beside or in place of the usual ones
+	header   []string // "Name: value", in addition to the usual ones or in their place
 	redirect int      // the status that leads from one target to the next; empty: 302
 }
 
@@ -47,7 +47,7 @@ func (c *matrixCase) setDefaults() {
 	}
 }
 
-// matrixPages are the pages' URLs. The ports are stood for by words.
+// matrixPages are the pages' URLs, with words in place of ports.
 var matrixPages = map[string]string{
 	"app":             "http://app.example.localhost:PAGE_PORT/page",
 	"admin":           "http://admin.example.localhost:PAGE_PORT/page",
@@ -71,7 +71,7 @@ var matrixPages = map[string]string{
 	"file":            "file:",                                       // its path follows
 }
 
-// isFramed reports whether it is a frame of the page that makes the requests.
+// isFramed reports whether a frame in the page makes the requests.
 func isFramed(page string) bool { return page == "sandbox" || page == "data" }
 
 func matrixCases() (cases []matrixCase) {
@@ -186,7 +186,7 @@ var headerCases = []matrixCase{
 	{name: "forbidden headers", steps: steps{{page: "tools", headers: []string{"Cookie: a=b", "Sec-Other: 1", "Access-Control-Request-Method: PUT"}}}},
 }
 
-// credentialsCases has each credentials mode meet each kind of rule, without and with a
+// credentialsCases combines each credentials mode with each kind of rule, without and with a
 // preflight.
 func credentialsCases() (cases []matrixCase) {
 	for _, bucket := range []string{"open", "cdn", "bank"} {
@@ -206,8 +206,8 @@ func credentialsCases() (cases []matrixCase) {
 		matrixCase{name: "omit, own origin", steps: steps{{page: "bucket", credentials: "omit"}}})
 }
 
-// What is exposed is compared in every case; these have other lists, and an origin server
-// that speaks CORS itself.
+// Every case compares which headers a page can read. These cases have other lists, and an
+// origin server that sends CORS headers itself.
 var exposureCases = []matrixCase{
 	{name: "another list", steps: steps{{page: "tools"}}},
 	{name: "nothing exposed", steps: steps{{page: "a.team"}}},
@@ -221,7 +221,7 @@ var exposureCases = []matrixCase{
 	{name: "the origin server allows credentials", header: []string{"Access-Control-Allow-Credentials: true"}, steps: steps{{credentials: "include"}}},
 }
 
-// The requests that reach the proxy are compared: so these count preflights.
+// Every case compares the requests that reach the proxy. These cases count preflights.
 var preflightCacheCases = []matrixCase{
 	{name: "Max-Age 600", steps: steps{{method: "PUT"}, {method: "PUT"}}},
 	{name: "Max-Age 0", steps: steps{{page: "a.team", method: "PUT"}, {page: "a.team", method: "PUT"}}},
@@ -235,7 +235,8 @@ var preflightCacheCases = []matrixCase{
 	{name: "a denial is not kept", steps: steps{{method: "PATCH"}, {method: "PATCH"}}},
 }
 
-// Paths below locked/ want a password, which Caddy asks for; behind down/ nobody listens.
+// Caddy requires a password for paths below locked/; the origin server of down/ does not
+// answer.
 var statusCases = []matrixCase{
 	{name: "401", steps: steps{{to: "cdn/locked"}}},
 	{name: "401, not listed", steps: steps{{page: "stranger", to: "cdn/locked"}}},
@@ -287,7 +288,7 @@ var uploadCases = []matrixCase{
 	{name: "PUT with progress and credentials", steps: steps{{to: "bank", kind: "xhr", method: "PUT", body: "some bytes", progress: true, credentials: "include"}}},
 }
 
-// elementCases has each element that knows crossorigin meet each kind of rule.
+// elementCases combines each element that has crossorigin with each kind of rule.
 func elementCases() (cases []matrixCase) {
 	for _, kind := range []string{"script", "style", "image"} {
 		for _, step := range []matrixStep{
@@ -326,8 +327,8 @@ func elementCase(step matrixStep) matrixCase {
 	return matrixCase{name: name, steps: steps{step}}
 }
 
-// None of these needs Access-Control headers, or could get better by them: a page may not
-// read them, and they are no denials.
+// None of these needs Access-Control headers, and headers would not help: a page cannot read
+// the responses. They are not denials.
 var noCORSCases = []matrixCase{
 	{name: "no-cors", steps: steps{{mode: "no-cors"}}},
 	{name: "no-cors, not listed", steps: steps{{page: "stranger", mode: "no-cors"}}},
@@ -347,9 +348,9 @@ var noCORSCases = []matrixCase{
 	{name: "WebSocket, null", steps: steps{{page: "sandbox", kind: "websocket"}}},
 }
 
-// A cache that is not told of Vary: Origin gives one origin's answer to another, and what
-// an image was given, which is asked for without Origin, to a script. Browsers may keep
-// caches apart by whether there are credentials: within a case all requests agree in that.
+// Without Vary: Origin, a cache gives one origin's response to another, and the response to an
+// image, whose request has no Origin, to a script. Browsers may have separate caches for
+// requests with credentials: all requests of a case are alike in that.
 var httpCacheCases = []matrixCase{
 	{name: "two origins without Vary", header: cacheable, steps: steps{{}, {page: "admin"}}},
 	{name: "two origins with Vary", header: cacheable, steps: steps{{to: "vary"}, {page: "admin", to: "vary"}}},

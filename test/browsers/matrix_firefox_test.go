@@ -171,15 +171,15 @@ func (f *firefox) evaluate(expression string) (string, error) {
 func (f *firefox) refusals() map[string][]string { return nil }
 
 // firefoxDepartures are the cases where Firefox (153) departs from the Fetch standard, and
-// in what.
+// in which way.
 var firefoxDepartures = map[string]string{
-	// It tells a page what another origin's script throws, without crossorigin.
+	// Without crossorigin, a page learns what another origin's script throws.
 	"script":           theResult,
 	"script, stranger": theResult,
 
-	// Whatever was preflighted is preflighted again after a redirect, though it may have
-	// become a simple request; and with the page's own origin, where the request itself
-	// has null. It is the request that counts: pages learn what the standard says.
+	// It sends another preflight after a redirect, even if the request has become a simple
+	// one, and with the page's origin where the request has null. Pages still learn what the
+	// standard says.
 	"303 of a PUT":                           theRequests,
 	"307 of a PUT to another bucket":         theRequests,
 	"307 of a PUT to another bucket, denied": theRequests,

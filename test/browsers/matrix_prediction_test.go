@@ -7,7 +7,7 @@ import (
 	"github.com/caddy-oss-cors/caddy-oss-cors/test/internal/fetchmodel"
 )
 
-// matrixPrediction is what the model says of cases, by their paths.
+// matrixPrediction is what the model predicts for cases, by their paths.
 type matrixPrediction struct {
 	world    *matrixWorld
 	requests map[string][]string // that reach the proxy; see requestLine
@@ -18,7 +18,7 @@ func newMatrixPrediction(w *matrixWorld) *matrixPrediction {
 	return &matrixPrediction{world: w, requests: map[string][]string{}, reasons: map[string][]string{}}
 }
 
-// model returns a browser that plays a case without having been anywhere before.
+// model returns a browser with empty caches for one case.
 func (p *matrixPrediction) model(c *matrixCase) *fetchmodel.Model {
 	send := func(r fetchmodel.WireRequest) fetchmodel.WireResponse {
 		path, hop := casePath(r.URL)
@@ -35,8 +35,8 @@ func (p *matrixPrediction) model(c *matrixCase) *fetchmodel.Model {
 	return fetchmodel.New(send)
 }
 
-// caddyAnswer is what comes from behind oss_cors: the origin server's answer, unless Caddy
-// makes one.
+// caddyAnswer returns what oss_cors gets from the next handler: the origin server's response,
+// or one of Caddy's own.
 func caddyAnswer(c *matrixCase, url string, answer fetchmodel.WireResponse) fetchmodel.WireResponse {
 	empty := map[string]string{"content-length": "0"}
 	switch {
@@ -53,7 +53,7 @@ func caddyAnswer(c *matrixCase, url string, answer fetchmodel.WireResponse) fetc
 // step returns what a page learns of a step.
 func (p *matrixPrediction) step(model *fetchmodel.Model, c *matrixCase, step matrixStep) fetchmodel.Result {
 	result := model.Fetch(p.world.fetchRequest(c, step))
-	if result.Reason != "" && step.page != "sandbox" { // a process of its own, to which nobody listens
+	if result.Reason != "" && step.page != "sandbox" { // the test does not listen to its process
 		p.reasons[pathOf(c)] = append(p.reasons[pathOf(c)], result.Reason)
 	}
 	result.Reason = ""

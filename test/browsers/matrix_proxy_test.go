@@ -16,7 +16,7 @@ import (
 )
 
 // requestLine is a request and how the proxy decided, as far as the model knows.
-func requestLine(r fetchmodel.WireRequest, status int, verdict string) string {
+func requestLine(r fetchmodel.WireRequest, status int, decision string) string {
 	line := fmt.Sprintf("%s %s", r.Method, fetchmodel.HostOf(r.URL))
 	for _, part := range [][2]string{{"origin", r.Origin}, {"asks", r.RequestMethod}, {"and", r.RequestHeaders}} {
 		if part[1] != "" {
@@ -26,11 +26,11 @@ func requestLine(r fetchmodel.WireRequest, status int, verdict string) string {
 	if r.Cookie {
 		line += " cookie"
 	}
-	return fmt.Sprintf("%s: %d %s", line, status, verdict)
+	return fmt.Sprintf("%s: %d %s", line, status, decision)
 }
 
-// requests reads the access log: the requests of every case, by its path, what they add up
-// to, and those that the rules want decided otherwise.
+// requests reads the access log: the requests of every case, by its path, the counts that
+// they add up to, and those that the rules decide otherwise.
 func (w *matrixWorld) requests(t *testing.T) (requests map[string][]string, counts map[string]int, wrong []difference) {
 	t.Helper()
 	log, err := os.ReadFile(filepath.Join(w.dir, "access.log"))
@@ -50,9 +50,9 @@ func (w *matrixWorld) requests(t *testing.T) (requests map[string][]string, coun
 		if err := json.Unmarshal([]byte(line), &entry); err != nil {
 			t.Fatal(err)
 		}
-		verdict := strings.TrimSpace(entry.CORS.Outcome + " " + entry.CORS.Rule)
+		decision := strings.TrimSpace(entry.CORS.Outcome + " " + entry.CORS.Rule)
 		if entry.CORS.Outcome == "denied" {
-			verdict = "denied " + entry.CORS.Reason
+			decision = "denied " + entry.CORS.Reason
 		}
 		header := entry.Request.Headers
 		r := fetchmodel.WireRequest{
@@ -65,39 +65,39 @@ func (w *matrixWorld) requests(t *testing.T) (requests map[string][]string, coun
 			Cookie:         header.Get("Cookie") != "",
 		}
 		path, _ := casePath(entry.Request.URI)
-		requests[path] = append(requests[path], requestLine(r, entry.Status, verdict))
+		requests[path] = append(requests[path], requestLine(r, entry.Status, decision))
 		bucket, _, _ := strings.Cut(entry.Request.Host, ".")
-		if verdict != "none" {
-			counts[countName(bucket, r.Method, verdict)]++
+		if decision != "none" {
+			counts[countName(bucket, r.Method, decision)]++
 		}
-		if want := w.buckets[bucket].Serve(r, fetchmodel.WireResponse{Header: map[string]string{}}).Decision; verdict != want {
-			wrong = append(wrong, difference{path, theVerdict, want, verdict})
+		if want := w.buckets[bucket].Serve(r, fetchmodel.WireResponse{Header: map[string]string{}}).Decision; decision != want {
+			wrong = append(wrong, difference{path, theDecision, want, decision})
 		}
 	}
 	return requests, counts, wrong
 }
 
-// countName names a count of the proxy's as a request adds to it.
-func countName(bucket, method, verdict string) string {
+// countName is the name of the counter that a request adds to.
+func countName(bucket, method, decision string) string {
 	kind := "actual"
 	if method == http.MethodOptions {
 		kind = "preflight"
 	}
-	return bucket + " " + kind + " " + verdict
+	return bucket + " " + kind + " " + decision
 }
 
 var matrixCounter = regexp.MustCompile(`(?m)^caddy_oss_cors_(?:rule_hits|denied)_total\{kind="(\w+)",(rule|reason)="([^"]*)",ruleset="(\w+)"\} (\d+)$`)
 
-// counts reads the metrics: every count that is not 0, by its countName.
+// counts reads the metrics: every counter that is not 0, by its countName.
 func (w *matrixWorld) counts(t *testing.T) map[string]int {
 	t.Helper()
 	counts := map[string]int{}
 	for _, m := range matrixCounter.FindAllStringSubmatch(harness.Get(t, w.metrics), -1) {
-		verdict := map[string]string{"rule": "allowed ", "reason": "denied "}[m[2]] + m[3]
+		decision := map[string]string{"rule": "allowed ", "reason": "denied "}[m[2]] + m[3]
 		if n, err := strconv.Atoi(m[5]); err != nil {
 			t.Fatal(err)
 		} else if n > 0 {
-			counts[m[4]+" "+m[1]+" "+verdict] = n
+			counts[m[4]+" "+m[1]+" "+decision] = n
 		}
 	}
 	return counts

@@ -11,9 +11,9 @@ import (
 	"github.com/caddy-oss-cors/caddy-oss-cors/test/internal/fetchmodel"
 )
 
-// TestBrowserMatrix has real browsers make requests of every kind through the proxy. What
-// a page may learn, what is sent for it and how the proxy decides is computed from the
-// rules, OSS's behaviour and the Fetch standard.
+// TestBrowserMatrix lets real browsers send requests of every kind through the proxy.
+// Package fetchmodel computes from the rules, OSS's behaviour and the Fetch standard what a
+// page may learn, what the browser sends and how the proxy decides.
 func TestBrowserMatrix(t *testing.T) {
 	for _, browser := range []struct {
 		name string
@@ -31,7 +31,7 @@ func TestBrowserMatrix(t *testing.T) {
 	}
 }
 
-// TestBrowserMatrixFaults spoils the proxy's answers: the matrix must notice.
+// TestBrowserMatrixFaults spoils the proxy's responses: the matrix must detect it.
 func TestBrowserMatrixFaults(t *testing.T) {
 	for _, test := range []struct {
 		fault string
@@ -62,14 +62,14 @@ func TestBrowserMatrixFaults(t *testing.T) {
 type matrixBrowser interface {
 	navigate(url string) error
 
-	// evaluate returns the text that a promise on the page is fulfilled with.
+	// evaluate returns the text that a promise on the page resolves to.
 	evaluate(expression string) (string, error)
 
 	// refusals are the browser's own reasons for CORS failures, by the requests' paths;
-	// nil: it does not tell.
+	// nil: it does not report any.
 	refusals() map[string][]string
 
-	// departs reports whether this browser is known not to do what the standard says.
+	// departs reports whether this browser is known to differ from the standard.
 	departs(c *matrixCase, what string) bool
 }
 
@@ -78,11 +78,11 @@ const (
 	theResult   = "result"   // that the page learns
 	theRequests = "requests" // that reach the proxy
 	theReasons  = "reasons"  // for which the browser refuses
-	theVerdict  = "verdict"  // of the proxy on a request, whoever made it
+	theDecision = "decision" // of the proxy on a request
 	theMetrics  = "metrics"
 )
 
-// difference is something that went otherwise than computed.
+// difference is a result that differs from the prediction.
 type difference struct{ name, what, want, got string }
 
 func table(differences []difference) string {
@@ -98,7 +98,7 @@ func table(differences []difference) string {
 // runMatrix returns where browser and proxy differ from the prediction.
 func runMatrix(t *testing.T, b matrixBrowser, cases []matrixCase, fault string) (differences []difference) {
 	t.Helper()
-	// Page by page, for to open one takes longer than a request.
+	// Page by page: to open a page takes longer than a request.
 	slices.SortStableFunc(cases, func(a, b matrixCase) int { return strings.Compare(a.steps[0].page, b.steps[0].page) })
 	w := startMatrixWorld(t, cases, fault)
 	predicted := newMatrixPrediction(w)
@@ -129,7 +129,7 @@ func runMatrix(t *testing.T, b matrixBrowser, cases []matrixCase, fault string) 
 	}
 
 	metrics := w.counts(t)
-	w.Stop() // so that the access log is whole
+	w.Stop() // so that the access log is complete
 	requests, counts, wrong := w.requests(t)
 	differences = append(differences, wrong...)
 	if want, got := fmt.Sprint(counts), fmt.Sprint(metrics); want != got {
@@ -176,7 +176,7 @@ func headerPairs(lines []string) [][2]string {
 	return pairs
 }
 
-// perform has a page make the request of a step.
+// perform lets a page send the request of a step.
 func (w *matrixWorld) perform(b matrixBrowser, c *matrixCase, step matrixStep) (result fetchmodel.Result, err error) {
 	frame := ""
 	if isFramed(step.page) {

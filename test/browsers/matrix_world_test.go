@@ -21,12 +21,12 @@ import (
 
 const matrixDir = "testdata/matrix"
 
-// matrixWorld is what the matrix plays in: the pages' servers and Caddy before an origin
-// server. Every name below localhost is the browser's own machine.
+// matrixWorld is what the matrix runs in: the pages' servers, and Caddy in front of an origin
+// server. Browsers resolve every name below localhost to this machine.
 type matrixWorld struct {
 	*harness.Process
 	dir     string
-	ports   *strings.Replacer // of the words that stand for ports
+	ports   *strings.Replacer // of words by ports
 	metrics string            // their URL
 	page    string            // what every page consists of
 	buckets map[string]*fetchmodel.Bucket
@@ -86,7 +86,7 @@ func startMatrixWorld(t *testing.T, cases []matrixCase, fault string) *matrixWor
 	return w
 }
 
-// withFault replaces the line of a Caddyfile that is there for it.
+// withFault puts a fault at its place in a Caddyfile.
 func withFault(t *testing.T, caddyfile, fault string) string {
 	t.Helper()
 	before, rest, ok := strings.Cut(caddyfile, "\t\t# FAULT\n")
@@ -117,7 +117,7 @@ func (w *matrixWorld) write(t *testing.T, name, content string) {
 	harness.WriteFile(t, filepath.Join(w.dir, name), content)
 }
 
-// pathOf is the path of all that a case asks for; the number of the redirect follows.
+// pathOf is the path of all requests of a case; the number of the redirect follows.
 func pathOf(c *matrixCase) string {
 	return strings.Map(func(r rune) rune {
 		if strings.ContainsRune(" ,'", r) {
@@ -165,7 +165,7 @@ func (w *matrixWorld) targets(c *matrixCase, step matrixStep) (urls []string) {
 	return urls
 }
 
-// answer is every server behind Caddy and of the pages.
+// answer is the handler of the origin server and of the pages' servers.
 func (w *matrixWorld) answer(rw http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/page" {
 		rw.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -197,7 +197,7 @@ func (w *matrixWorld) answer(rw http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// casePath takes a URL's path apart: that of the case and the number of the redirect.
+// casePath splits a URL's path into the path of the case and the number of the redirect.
 func casePath(path string) (string, int) {
 	segments := strings.Split(path, "/")
 	if len(segments) < 3 {
@@ -210,7 +210,7 @@ func casePath(path string) (string, int) {
 	return segments[len(segments)-2], hop
 }
 
-// originAnswer is what the origin server says in a case, if it is asked.
+// originAnswer is the origin server's response in a case.
 func (w *matrixWorld) originAnswer(c *matrixCase, hop int) fetchmodel.WireResponse {
 	targets := w.targets(c, c.steps[0])
 	if hop+1 < len(targets) {
@@ -237,7 +237,7 @@ func (w *matrixWorld) originAnswer(c *matrixCase, hop int) fetchmodel.WireRespon
 //go:embed testdata/matrix/square.ttf
 var matrixFont string // of one glyph
 
-// contentOf is something that the element of a case can use.
+// contentOf returns content that the element of a case can use.
 func contentOf(c *matrixCase) (contentType, body string) {
 	switch c.steps[0].kind {
 	case "module":

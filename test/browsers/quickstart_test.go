@@ -21,7 +21,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// Here: go test -run 'TestQuickstart$' . -screenshot
+// screenshot is set in: cd test && go test -run 'TestQuickstart$' ./browsers -screenshot
 var screenshot = flag.Bool("screenshot", false, "have TestQuickstart write docs/quickstart.png")
 
 const (
@@ -32,8 +32,8 @@ const (
 	quickstartRows = 14
 )
 
-// TestQuickstart runs the example as its README says, and asks a browser whether the
-// page's expectations hold.
+// TestQuickstart runs the example as its README says, and checks in a browser that the page's
+// expectations hold.
 func TestQuickstart(t *testing.T) {
 	harness.CheckCaddyfile(t, quickstartConfig)
 	ports := harness.FreePorts(t, 3)
@@ -49,8 +49,8 @@ func TestQuickstart(t *testing.T) {
 		}
 	}
 
-	// The page compares the browser with its own reading of the rules: here both are
-	// compared with ours.
+	// The page compares the browser with its own evaluation of the rules. The test compares
+	// both with its expectations.
 	want := map[string]struct{ outcome, readable string }{
 		"get":           {"allowed", "content-type etag"},
 		"header":        {"allowed", "etag"},
@@ -125,8 +125,8 @@ func TestQuickstartEdited(t *testing.T) {
 	}
 }
 
-// TestQuickstartBroken shows that the page notices: without oss_cors, the origin server's
-// own headers let every simple request through, whoever makes it, and expose everything;
+// TestQuickstartBroken checks that the page detects a proxy without oss_cors. The origin
+// server's own headers then allow simple requests from every origin, and expose everything;
 // preflights fail.
 func TestQuickstartBroken(t *testing.T) {
 	root := harness.CopyOfRepo(t, quickstartDir)

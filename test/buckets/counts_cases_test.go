@@ -102,7 +102,7 @@ var countsFiles = map[string]string{
 	</CORSRule>
 </CORSConfiguration>`,
 
-	// Loses the previews, gains new.example.com.
+	// Without the previews, with new.example.com.
 	"candidate.xml": `<CORSConfiguration>
 	<CORSRule>
 		<AllowedOrigin>https://app.example.com</AllowedOrigin>
@@ -114,7 +114,7 @@ var countsFiles = map[string]string{
 	</CORSRule>
 </CORSConfiguration>`,
 
-	// Of the nested instance and the one in handle_errors, which decide nothing.
+	// The rules of the nested instance and of the one in handle_errors, which decide nothing.
 	"inner.xml": `<CORSConfiguration>
 	<CORSRule>
 		<AllowedOrigin>*</AllowedOrigin>
@@ -150,7 +150,7 @@ type countedRequest struct {
 	path    string
 	header  http.Header
 	status  int
-	counts  []string // as hit, denial and so on give them; none: no matter of CORS
+	counts  []string // as hit, denial and so on return them; none: the request does not need CORS
 }
 
 func hit(ruleset, kind, rule string) string {
@@ -174,7 +174,7 @@ const (
 	previewOrigin = "https://42.preview.example.com"
 	newOrigin     = "https://new.example.com"
 	stranger      = "https://stranger.example"
-	sameOrigin    = "http://bucket.example" // as the Host that is asked for
+	sameOrigin    = "http://bucket.example" // as the Host of the request
 )
 
 var countedMix = []countedRequest{
@@ -205,7 +205,7 @@ var countedMix = []countedRequest{
 		counts: []string{hit("open", "preflight", "2")}},
 	{method: "OPTIONS", path: "/open/k", header: harness.PreflightHeader(stranger, "PUT", ""), status: 403,
 		counts: []string{denial("open", "preflight", "method")}},
-	{method: "OPTIONS", path: "/app/k", status: 200}, // not CORS: the origin server's own business
+	{method: "OPTIONS", path: "/app/k", status: 200}, // not a preflight: the origin server answers
 
 	// Actual requests.
 	{method: "GET", path: "/app/k", header: harness.Header("Origin", appOrigin), status: 200,
@@ -239,8 +239,8 @@ var countedMix = []countedRequest{
 	{method: "GET", path: "/open/cacheable", header: harness.Header("Origin", stranger), status: 200,
 		counts: []string{hit("open", "actual", "1")}}, // "*" is safe to cache
 
-	// Not denied, for they need no CORS: same-origin posts, form posts, navigations and
-	// what else browsers send with an Origin, WebSockets.
+	// Not denied, because they do not need CORS: same-origin posts, form posts, navigations
+	// and what else browsers send with an Origin, WebSockets.
 	{method: "GET", path: "/app/k", status: 200},
 	{method: "GET", path: "/app/cacheable", status: 200},
 	{method: "GET", path: "/app/own-cors", status: 200,
@@ -283,7 +283,7 @@ var countedBuckets = []countedRequest{
 	{buckets: true, method: "POST", path: "/unknown/k", header: harness.Header("Origin", sameOrigin), status: 200},
 }
 
-// countsOrigin is the origin server behind it all.
+// countsOrigin is the handler of the origin server.
 func countsOrigin(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Header.Get("Upgrade") != "":

@@ -23,8 +23,8 @@ import (
 const countedRequests = 10_000
 
 // TestCountsAreExact sends traffic of every kind to several rule sets while Caddy's
-// configuration is reloaded again and again. Every counter must then be what was sent, and
-// those that nothing was sent for must be 0.
+// configuration is reloaded again and again. Afterwards every counter must be what was sent,
+// and counters for which nothing was sent must be 0.
 func TestCountsAreExact(t *testing.T) {
 	run := startCounted(t)
 	const ofBuckets = countedRequests / 5
@@ -40,18 +40,18 @@ func TestCountsAreExact(t *testing.T) {
 	run.check(t)
 }
 
-// TestBucketsWhileReloading reloads Caddy's configuration as fast as it can, while requests
-// for buckets are under way: those that the old configuration has begun get the right
-// answer, too, and are counted.
+// TestBucketsWhileReloading reloads Caddy's configuration as fast as it can during requests
+// for buckets. Requests that began under the old configuration get the right response, too,
+// and are counted.
 func TestBucketsWhileReloading(t *testing.T) {
 	run := startCounted(t)
 	run.whileReloading(t, 5*time.Millisecond, run.start(t, countedBuckets, countedRequests))
-	<-run.start(t, countedBuckets, len(countedBuckets)) // so that all have their series
+	<-run.start(t, countedBuckets, len(countedBuckets)) // so that all have series
 	t.Logf("%d requests, %d reloads, %d failed ones, %d requests sent again", countedRequests, run.reloads, run.failed, run.again.Load())
 	run.check(t)
 }
 
-// countedRun sends requests of a mix to a Caddy, and notes what they must count.
+// countedRun sends requests of a mix to a Caddy, and adds up what they must count.
 type countedRun struct {
 	servers        [2]string
 	admin, metrics string
@@ -96,8 +96,8 @@ func (run *countedRun) whileReloading(t *testing.T, every time.Duration, done <-
 	}
 }
 
-// reload has Caddy load its configuration again; every fourth time one with bad rules, which
-// is provisioned in part and given up.
+// reload makes Caddy load its configuration again; every fourth time one with bad rules, which
+// Caddy provisions in part and then rejects.
 func (run *countedRun) reload(t *testing.T) {
 	config := run.caddyfile
 	bad := run.reloads > 3*run.failed

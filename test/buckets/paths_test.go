@@ -19,10 +19,10 @@ func oneOrigin(origin string) string {
 	return "<CORSConfiguration><CORSRule><AllowedOrigin>" + origin + "</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule></CORSConfiguration>"
 }
 
-// TestBucketPaths sends what no client would, to have the rules of one bucket applied to
-// another, or to read or change them with a key that is not theirs.
+// TestBucketPaths sends what no client would, to make the rules of one bucket apply to
+// another, or to read or change them with another account's key.
 func TestBucketPaths(t *testing.T) {
-	root := t.TempDir() // of the storage and what is beside it
+	root := t.TempDir() // of the storage and of what is next to it
 	origin := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-From", "origin") })
 	p := harness.NewAPIProxy(t, harness.APIOptions{Storage: filepath.Join(root, "storage"), Origin: origin, Env: []string{"REFRESH=10ms"}})
 	owners := map[string]string{harness.APIBucket: "https://alice.example", harness.OtherBucket: "https://bob.example"}
@@ -35,13 +35,13 @@ func TestBucketPaths(t *testing.T) {
 	long := strings.Repeat("a", 64)
 	type trick struct {
 		host, target string
-		bucket       string // whose rules apply; empty: nobody's
+		bucket       string // whose rules apply; empty: no bucket's
 		api          bool   // it addresses the bucket itself, not an object
 	}
 	const alice, bob, nobody = harness.APIBucket, harness.OtherBucket, ""
 	tricks := map[string][]trick{
 		p.Path: {
-			{"h", "/alice-bucket", alice, true}, // what is no trick at all
+			{"h", "/alice-bucket", alice, true}, // not a trick
 			{"h", "/alice-bucket/", alice, true},
 			{"h", "/alice-bucket/k", alice, false},
 			{"h", "/bob-bucket/k", bob, false},
@@ -213,8 +213,8 @@ func status(a harness.RawResponse) int {
 	return a.StatusCode
 }
 
-// askRaw sends text on a connection of its own. No answer is one, too: the server may
-// have had enough.
+// askRaw sends text on a connection of its own. ok is false if the server closes the
+// connection without a response.
 func askRaw(t *testing.T, port, method, text string) (a harness.RawResponse, ok bool) {
 	t.Helper()
 	tb := &harness.Testbed{Addr: "127.0.0.1:" + port}

@@ -24,7 +24,7 @@ func TestScale(t *testing.T) {
 	}
 }
 
-// TestScaleUnknownNames asks for buckets that do not exist, each once. Nothing grows.
+// TestScaleUnknownNames requests buckets that do not exist, each once. Nothing grows.
 func TestScaleUnknownNames(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Fatal("memory of a process is read from Linux's /proc: run this on Linux")

@@ -22,8 +22,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// ossOrigin is as much of OSS as an upload by ali-oss needs. No store that could be run
-// here speaks OSS. It checks no signature: what it is for stands before it.
+// ossOrigin implements as much of OSS as an upload by ali-oss needs: no store that these
+// tests can run speaks OSS's API. It does not check signatures: the proxy is what is tested.
 type ossOrigin struct {
 	mu      sync.Mutex
 	parts   map[int][]byte
@@ -76,8 +76,8 @@ func (o *ossOrigin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func etag(content []byte) string { return fmt.Sprintf(`"%X"`, md5.Sum(content)) }
 
-// TestAliOSSInBrowser has a page upload by the bundle of ali-oss in parts, through the
-// proxy, by rules that the SDK for Go has put. Rules that lack what the upload needs stop
+// TestAliOSSInBrowser lets a page upload in parts with the bundle of ali-oss, through the
+// proxy, under rules that the SDK for Go has put. Rules that lack what the upload needs stop
 // it, and nothing reaches the store that should not.
 func TestAliOSSInBrowser(t *testing.T) {
 	origin := &ossOrigin{objects: map[string][]byte{}}

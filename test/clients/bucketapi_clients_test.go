@@ -21,15 +21,15 @@ import (
 type apiClient interface {
 	put(rules []ruleFields, vary bool) error
 
-	// get's vary is nil where the client does not tell.
+	// get's vary is nil if the client does not return it.
 	get() (rules []ruleFields, vary *bool, err error)
 	delete() error
 
-	// createBucket is an operation of OSS that is not this API's.
+	// createBucket is an operation of OSS that the bucket API does not have.
 	createBucket() error
 }
 
-// ruleFields are a rule's, as clients know them.
+// ruleFields are the fields of a rule as clients have them.
 type ruleFields struct {
 	Origins []string `json:"origins"`
 	Methods []string `json:"methods"`
@@ -38,7 +38,7 @@ type ruleFields struct {
 	MaxAge  *int     `json:"maxAge"`
 }
 
-// apiClientConfig says how a client is to talk to the proxy.
+// apiClientConfig is how a client reaches the proxy.
 type apiClientConfig struct {
 	style, port string // path, host or cname
 	v4          bool
@@ -54,7 +54,7 @@ var apiClients = map[string]func(*testing.T, apiClientConfig) apiClient{
 	"ali-oss":   newAliOSS,
 }
 
-// url returns an object's, and the Host to ask for it.
+// url returns the URL of an object, and the Host to send.
 func (c apiClientConfig) url(key string) (url, host string) {
 	switch c.style {
 	case "path":
@@ -71,7 +71,7 @@ func (c apiClientConfig) endpoint() string {
 	return net.JoinHostPort(map[string]string{"path": "127.0.0.1", "host": harness.APIDomain, "cname": "cdn.test"}[c.style], c.port)
 }
 
-// httpClient returns one that takes every name for this machine.
+// httpClient returns an HTTP client that resolves every name to this machine.
 func (c apiClientConfig) httpClient(t *testing.T) *http.Client {
 	transport := &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, "127.0.0.1:"+c.port)
@@ -189,7 +189,7 @@ func sdkV1Error(err error) error {
 	return &apiError{e.StatusCode, e.Code, e.Ec, e.RequestID}
 }
 
-// apiError is what a client makes of an error answer.
+// apiError is an error response as a client reports it.
 type apiError struct {
 	status    int
 	code, ec  string

@@ -15,8 +15,8 @@ import (
 	"github.com/caddy-oss-cors/caddy-oss-cors/test/internal/harness"
 )
 
-// ossutilClient runs ossutil. It drops ResponseVary, and every other name than an IP
-// address's it reaches by a proxy, with requests that have the whole URL.
+// ossutilClient runs ossutil. It drops ResponseVary. It reaches names other than IP addresses
+// through a proxy, with requests in absolute form.
 type ossutilClient struct {
 	program, dir string
 	options      []string

@@ -21,7 +21,7 @@ import (
 	"github.com/caddy-oss-cors/caddy-oss-cors/test/internal/harness"
 )
 
-// meddler stands between a client and the proxy, and changes what was signed.
+// meddler is a proxy between a client and Caddy that changes what was signed.
 type meddler struct {
 	port   string
 	change func(*http.Request) // on the way to the proxy; nil: nothing
@@ -49,8 +49,8 @@ func setBody(r *http.Request, body []byte) {
 
 var someRules = []ruleFields{{Origins: []string{"https://app.example.com"}, Methods: []string{"PUT"}, MaxAge: new(300)}}
 
-// TestBucketAPIRefusals has every client, by both versions, do what it must not. Each
-// refusal must reach the client with OSS's Code and EC, and change nothing.
+// TestBucketAPIRefusals lets every client, with both signature versions, do what is not
+// allowed. Each refusal must reach the client with OSS's Code and EC, and change nothing.
 func TestBucketAPIRefusals(t *testing.T) {
 	p := harness.StartAPIProxy(t, harness.APIOptions{})
 	m := startMeddler(t, p.Path)
@@ -152,8 +152,8 @@ func TestBucketAPIRefusals(t *testing.T) {
 	}
 }
 
-// TestBucketAPISkewedClock runs every client beside a proxy whose clock is 16 minutes
-// ahead: one in which nothing but the clock of the API has been replaced.
+// TestBucketAPISkewedClock runs every client against a proxy whose clock is 16 minutes
+// ahead. The proxy is built with another clock for the bucket API.
 func TestBucketAPISkewedClock(t *testing.T) {
 	p := harness.StartAPIProxy(t, harness.APIOptions{Binary: buildWithClock(t, "16*time.Minute")})
 	for name, newClient := range apiClients {
@@ -168,7 +168,7 @@ func TestBucketAPISkewedClock(t *testing.T) {
 	}
 }
 
-// buildWithClock builds a Caddy whose bucket API has a clock that is ahead by ahead.
+// buildWithClock builds a Caddy in which the clock of the bucket API is ahead.
 func buildWithClock(t *testing.T, ahead string) (program string) {
 	t.Helper()
 	const file, clock = "bucketapi/api.go", "now: time.Now}"

@@ -12,9 +12,9 @@ import (
 	"github.com/caddy-oss-cors/caddy-oss-cors/test/internal/harness"
 )
 
-// TestBucketAPIClients has every client write, read and delete rules, signed by both
-// versions, whichever way it names the bucket. What is read is what was written, field by
-// field, and it is in force.
+// TestBucketAPIClients lets every client write, read and delete rules, with both signature
+// versions and with each way to name the bucket. What a client reads is what it wrote, field
+// by field, and it is in force.
 func TestBucketAPIClients(t *testing.T) {
 	p := harness.StartAPIProxy(t, harness.APIOptions{})
 	rules := []ruleFields{
@@ -74,7 +74,7 @@ func TestBucketAPIClients(t *testing.T) {
 
 func second[A, B any](_ A, _ B, err error) error { return err }
 
-// expectPreflight asks for leave to PUT as app.example.com.
+// expectPreflight sends a preflight for a PUT from app.example.com.
 func expectPreflight(t *testing.T, c apiClientConfig, status int, vary bool) {
 	t.Helper()
 	url, host := c.url("k.txt")
@@ -95,8 +95,8 @@ func expectPreflight(t *testing.T, c apiClientConfig, status int, vary bool) {
 	}
 }
 
-// expectAPIError fails the test unless a client was answered an error, with its Code, its
-// EC and an ID.
+// expectAPIError fails the test unless a client got an error with this Code, this EC and a
+// request ID.
 func expectAPIError(t *testing.T, desc string, got error, want apiError) {
 	t.Helper()
 	var e *apiError

@@ -11,7 +11,7 @@ import (
 )
 
 // TestOssutilWritesRules pins what docs/migration.md says of the file in which ossutil keeps
-// a bucket's rules: it is a rules file as it stands.
+// a bucket's rules: it is a valid rules file.
 func TestOssutilWritesRules(t *testing.T) {
 	p := harness.StartAPIProxy(t, harness.APIOptions{})
 	config := apiClientConfig{style: "path", port: p.Path, v4: true, id: harness.APIKey, secret: harness.APISecret, bucket: harness.APIBucket}

@@ -107,7 +107,7 @@ func TestOssutil(t *testing.T) {
 			args := append([]string{"cors-options", "--endpoint", endpoint, "--access-key-id", "id", "--access-key-secret", "secret"}, strings.Fields(c.args)...)
 			cmd := exec.Command(ossutil, args...)
 			cmd.Dir = t.TempDir()
-			cmd.Env = append(os.Environ(), "HOME="+cmd.Dir) // no configuration of the user's own
+			cmd.Env = append(os.Environ(), "HOME="+cmd.Dir) // without the user's configuration
 			var printed bytes.Buffer
 			cmd.Stdout, cmd.Stderr = &printed, &printed
 			if err := cmd.Run(); err != nil && !errors.As(err, new(*exec.ExitError)) {

@@ -25,7 +25,7 @@ type sdkPreflight struct {
 	want                    sdkAnswer
 }
 
-// sdkAnswer is what an SDK makes of the answer: response headers, or its error's fields.
+// sdkAnswer is what an SDK returns: response headers, or the fields of its error.
 type sdkAnswer struct {
 	allowOrigin, allowMethods, allowHeaders, exposeHeaders, maxAge, vary string
 
@@ -128,7 +128,7 @@ func sdkV2(endpoint string) func(sdkPreflight) (sdkAnswer, string, error) {
 		WithRegion("cn-hangzhou").
 		WithCredentialsProvider(credentials.NewStaticCredentialsProvider("id", "secret")).
 		WithUsePathStyle(true).
-		WithRetryMaxAttempts(1)) // it takes BadRequest for a reason to try again
+		WithRetryMaxAttempts(1)) // it tries again after BadRequest
 	return func(c sdkPreflight) (sdkAnswer, string, error) {
 		request := &ossv2.OptionObjectRequest{
 			Bucket:                     ossv2.Ptr(cmp.Or(c.bucket, "examplebucket")),

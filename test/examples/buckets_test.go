@@ -20,7 +20,7 @@ import (
 	"github.com/aliyun/alibabacloud-oss-go-sdk-v2/oss/credentials"
 )
 
-// namedPreflight asks for leave to use a method on a URL whose host only this test knows.
+// namedPreflight sends a preflight for a URL whose host only this test resolves.
 func namedPreflight(t *testing.T, origin, method, host, target string) *http.Response {
 	t.Helper()
 	_, port, _ := net.SplitHostPort(host)
@@ -86,8 +86,8 @@ func TestExampleManyBuckets(t *testing.T) {
 	}
 }
 
-// TestExampleBucketAPI does what the example's README says, with ossutil and, to have the
-// certificate checked, with an SDK.
+// TestExampleBucketAPI does what the example's README says, with ossutil and with an SDK, which
+// checks the certificate.
 func TestExampleBucketAPI(t *testing.T) {
 	const dir = "examples/bucket-api"
 	state := t.TempDir()

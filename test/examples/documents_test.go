@@ -25,8 +25,7 @@ func blocks(t *testing.T, document, language string) (found []string) {
 	return found
 }
 
-// TestDocsValidate makes the mistakes in docs/configuration.md's rules that it shows the
-// messages of.
+// TestDocsValidate makes the mistakes whose messages docs/configuration.md shows.
 func TestDocsValidate(t *testing.T) {
 	const page = "docs/configuration.md"
 	dir := t.TempDir()
@@ -41,7 +40,7 @@ func TestDocsValidate(t *testing.T) {
 	harness.WriteFile(t, filepath.Join(dir, "Caddyfile"), "{\n\tadmin off\n}\n\nhttp://:0 {\n\toss_cors cors.xml\n}\n")
 	validate := exec.Command(harness.CaddyBinary(t), "validate")
 	validate.Dir = dir
-	printed, err := validate.CombinedOutput() // as JSON, for it is no terminal
+	printed, err := validate.CombinedOutput() // as JSON, because it is not a terminal
 	lines := strings.Split(strings.TrimSpace(string(printed)), "\n")
 	var last struct{ Msg string }
 	if err == nil || json.Unmarshal([]byte(lines[len(lines)-1]), &last) != nil {
@@ -54,7 +53,7 @@ func TestDocsValidate(t *testing.T) {
 	}
 }
 
-// TestDocsQueries has promtool check every query of docs/metrics.md.
+// TestDocsQueries checks every query of docs/metrics.md with promtool.
 func TestDocsQueries(t *testing.T) {
 	type rule struct {
 		Record string `json:"record"`
@@ -87,8 +86,8 @@ func TestMigrationFromHeader(t *testing.T) {
 	}
 }
 
-// TestMigrationFromS3 has docs/migration.md's command turn what the AWS CLI prints into
-// rules.
+// TestMigrationFromS3 runs docs/migration.md's command, which turns the output of the AWS CLI
+// into rules.
 func TestMigrationFromS3(t *testing.T) {
 	const printed = `{
     "CORSRules": [

@@ -25,8 +25,9 @@ func existsInRepo(path string) bool {
 	return err == nil
 }
 
-// TestExampleFleetCompose checks compose.yaml and the Dockerfile by their parts, for want
-// of an engine: what they name exists, and what the Caddyfiles expect is what they give.
+// TestExampleFleetCompose checks the parts of compose.yaml and the Dockerfile, because a
+// Docker engine may not be there: what they name exists, and they provide what the
+// Caddyfiles expect.
 func TestExampleFleetCompose(t *testing.T) {
 	t.Setenv("RULES_KEY_ID", "id")
 	t.Setenv("RULES_KEY_SECRET", "secret")
@@ -88,7 +89,7 @@ func TestExampleFleetCompose(t *testing.T) {
 			t.Errorf("the proxies lack %s", variable[1])
 		}
 	}
-	// Defaults stand in the Caddyfiles alone.
+	// Only the Caddyfiles have defaults.
 	def := func(text, name string) string {
 		found := regexp.MustCompile(`\{\$` + name + `:([^}]*)\}`).FindStringSubmatch(text)
 		if found == nil {

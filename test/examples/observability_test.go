@@ -13,8 +13,8 @@ import (
 
 const observabilityExample = "examples/observability"
 
-// TestObservabilityCompose checks the parts of the compose file against one another, for
-// lack of a Docker: mounts, ports, and the addresses by which the services know each other.
+// TestObservabilityCompose checks the parts of the compose file against one another, because a
+// Docker engine may not be there: mounts, ports, and the addresses of the services.
 func TestObservabilityCompose(t *testing.T) {
 	type service struct {
 		Image   string

@@ -86,8 +86,7 @@ func TestConfigMap(t *testing.T) {
 		if _, got, err := askVersion(http.DefaultClient, ports[1], "a-bucket"); err != nil || got != version {
 			t.Errorf("directory: version %d, %v, when version %d is %s old", got, err, version, time.Since(changed))
 		}
-		// A file is looked at every refresh, and so is the change of one, but for the time
-		// that this takes.
+		// Both sources read a file every refresh; reading takes time, too.
 		eventuallyVersion(t, ports[0], "any", version, 10*refresh)
 	}
 }
@@ -106,8 +105,8 @@ func eventuallyVersion(t *testing.T, port, bucket string, want int, patience tim
 	}
 }
 
-// TestConfigMapKeyRemoved takes the rules away: those of a directory's bucket are gone, and
-// those of a file, which was there at the start, stay.
+// TestConfigMapKeyRemoved removes the rules: a bucket of a directory then has none, and the
+// rules of a file, which was there at the start, stay in force.
 func TestConfigMapKeyRemoved(t *testing.T) {
 	dir := t.TempDir()
 	rules := &harness.ConfigMap{Dir: filepath.Join(dir, "rules")}

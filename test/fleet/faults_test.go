@@ -16,8 +16,8 @@ import (
 	"github.com/caddy-oss-cors/caddy-oss-cors/test/internal/harness"
 )
 
-// versioned is a document that tells its version to whoever asks: of size bytes at least,
-// so that it takes a while to write.
+// versioned is a document whose responses show its version. It has about size bytes, so that
+// it takes a while to write.
 func versioned(version, size int) string {
 	var b strings.Builder
 	b.WriteString("<CORSConfiguration><CORSRule><AllowedOrigin>https://app.example.com</AllowedOrigin>")
@@ -30,7 +30,7 @@ func versioned(version, size int) string {
 
 var versionText = regexp.MustCompile(`x-version-(\d+)`)
 
-// versionIn returns the version that a document or a header tells; 0: none.
+// versionIn returns the version in a document or a header; 0: none.
 func versionIn(text string) int {
 	if found := versionText.FindStringSubmatch(text); found != nil {
 		version, _ := strconv.Atoi(found[1])
@@ -39,12 +39,12 @@ func versionIn(text string) int {
 	return 0
 }
 
-// putDocument puts rules as Alice. An error means that nobody has answered.
+// putDocument puts rules as Alice. An error means that there was no response.
 func putDocument(ctx context.Context, client *http.Client, port, bucket, document string) (status int, body string, err error) {
 	return askAPI(ctx, client, "PUT", port, bucket, document)
 }
 
-// askAPI asks for an operation of the bucket API, signed by Alice.
+// askAPI sends a request to the bucket API, signed by Alice.
 func askAPI(ctx context.Context, client *http.Client, method, port, bucket, document string) (status int, body string, err error) {
 	r, err := http.NewRequestWithContext(ctx, method, harness.BucketURL(port, bucket)+"?cors", strings.NewReader(document))
 	if err != nil {
@@ -62,7 +62,7 @@ func askAPI(ctx context.Context, client *http.Client, method, port, bucket, docu
 	return a.StatusCode, text, err
 }
 
-// askVersion asks for leave to read, and returns the version of the rules that gave it.
+// askVersion sends a preflight, and returns the version of the rules that allowed it.
 func askVersion(client *http.Client, port, bucket string) (status, version int, err error) {
 	r, err := http.NewRequest("OPTIONS", harness.BucketURL(port, bucket)+"k", nil)
 	if err != nil {
@@ -78,8 +78,8 @@ func askVersion(client *http.Client, port, bucket string) (status, version int, 
 	return a.StatusCode, versionIn(a.Header.Get("Access-Control-Expose-Headers")), err
 }
 
-// TestFaultsKilled kills the proxy in the middle of writes. What it has acknowledged is
-// there when it is back, or something newer, and whole.
+// TestFaultsKilled kills the proxy in the middle of writes. After a restart the last document
+// that it acknowledged is in force, or a newer one, and complete.
 func TestFaultsKilled(t *testing.T) {
 	p := harness.NewAPIProxy(t, harness.APIOptions{})
 	const bucket, rounds = "alice-bucket", 15
@@ -134,8 +134,8 @@ func TestFaultsKilled(t *testing.T) {
 	}
 }
 
-// startMounted starts the proxy with a mount of its own, which ends with it. The command
-// mounts something at the storage's directory.
+// startMounted starts the proxy in a mount namespace of its own, in which the command mount
+// has mounted something at the storage's directory.
 func startMounted(t *testing.T, p *harness.APIProxy, mount string) {
 	t.Helper()
 	unshare := "unshare --mount"
@@ -157,7 +157,7 @@ func startMounted(t *testing.T, p *harness.APIProxy, mount string) {
 	p.Binary = ""
 }
 
-// isClearFailure reports whether an answer says in OSS's words that the store failed.
+// isClearFailure reports whether a response is OSS's error for a failed store.
 func isClearFailure(status int, body string) bool {
 	return status == 500 && strings.Contains(body, "<Error>") && strings.Contains(body, "<Code>InternalError</Code>") && strings.Contains(body, "<RequestId>")
 }
@@ -186,7 +186,7 @@ func TestFaultsFullDisk(t *testing.T) {
 		t.Errorf("only %d were written", full-1)
 	}
 
-	// The rules from before stay, whole, when they cannot be replaced.
+	// Rules that cannot be replaced stay, complete.
 	if status, body, err := putDocument(t.Context(), http.DefaultClient, p.Path, bucket(1), versioned(1000, size)); err != nil || !isClearFailure(status, body) {
 		t.Errorf("replacing: %d %s, %v; want 500 InternalError", status, body, err)
 	}
@@ -219,7 +219,7 @@ func TestFaultsFullDisk(t *testing.T) {
 	expectVersions("room again", want)
 }
 
-// TestFaultsReadOnly has a storage that cannot be written.
+// TestFaultsReadOnly has a storage that is read-only.
 func TestFaultsReadOnly(t *testing.T) {
 	p := harness.NewAPIProxy(t, harness.APIOptions{})
 	writeDocument(t, p, harness.APIBucket, versioned(1, 0))
@@ -255,8 +255,9 @@ func writeDocument(t *testing.T, p *harness.APIProxy, bucket, content string) {
 	}
 }
 
-// TestFaultsCorrupt damages what is stored: loaded rules stay in force, such as were never
-// loaded deny, no other bucket suffers, and PutBucketCors and DeleteBucketCors mend it.
+// TestFaultsCorrupt damages what is stored. Rules that are loaded stay in force; a bucket
+// whose rules were never loaded denies; other buckets are not affected; PutBucketCors and
+// DeleteBucketCors repair it.
 func TestFaultsCorrupt(t *testing.T) {
 	p := harness.NewAPIProxy(t, harness.APIOptions{})
 	good := versioned(1, 2000)

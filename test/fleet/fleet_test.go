@@ -20,8 +20,8 @@ import (
 	"github.com/caddy-oss-cors/caddy-oss-cors/test/internal/harness"
 )
 
-// fleetRefresh is what the test's proxies have; fleetSlack is what a machine under load may
-// add between two clocks that are read in the test and the request that stands between them.
+// fleetRefresh is the refresh of the test's proxies. fleetSlack is what a machine under load
+// may add to the time between two readings of the clock around a request.
 const fleetExample = "examples/fleet"
 
 const (
@@ -78,8 +78,8 @@ func (f *fleet) start(t *testing.T, p *fleetProxy) {
 	p.well.Store(time.Now().UnixNano())
 }
 
-// cut puts something in the place of a proxy's storage, in one step: a file, or, as when a
-// mount is lost, a link to what is not there.
+// cut replaces a proxy's storage in one step: by a file or, as when a mount is lost, by a link
+// to nothing.
 func (f *fleet) cut(t *testing.T, p *fleetProxy, by string) {
 	t.Helper()
 	p.well.Store(0)
@@ -114,7 +114,7 @@ type fleetBucket struct {
 
 	mu           sync.Mutex
 	began        int
-	acknowledged []time.Time // by version; zero: nobody has said that it was stored
+	acknowledged []time.Time // by version; zero: no proxy has acknowledged it
 }
 
 // write puts the next version.
@@ -147,7 +147,7 @@ func (b *fleetBucket) versions(by time.Time) (atLeast, atMost int) {
 	return 0, b.began
 }
 
-// fleetLoad asks all the time, and judges every answer.
+// fleetLoad sends requests all the time, and checks every response.
 type fleetLoad struct {
 	*fleet
 	t       *testing.T
@@ -180,8 +180,8 @@ func (l *fleetLoad) wrong(format string, args ...any) {
 	}
 }
 
-// askBalancer asks as the public does, by preflights and actual requests: nothing that
-// befalls a proxy may be seen.
+// askBalancer sends preflights and actual requests as the public does. What happens to a proxy
+// must not show.
 func (l *fleetLoad) askBalancer() {
 	b := l.bucket()
 	method, code := "OPTIONS", 0
@@ -212,8 +212,8 @@ func (l *fleetLoad) askBalancer() {
 	}
 }
 
-// askProxy asks one proxy, and judges its answer by its age. What a proxy that has been
-// killed does not answer is no failure of it.
+// askProxy sends a request to one proxy, and checks that the rules of the response are not too
+// old. A killed proxy need not answer.
 func (l *fleetLoad) askProxy(p *fleetProxy) {
 	b := l.bucket()
 	well, began := p.well.Load(), time.Now()
@@ -231,7 +231,7 @@ func (l *fleetLoad) askProxy(p *fleetProxy) {
 		l.wrong("proxy at %s, %s: version %d; only %d were written", p.port, b.name, version, atMost)
 	}
 	if well == 0 || p.well.Load() != well || time.Unix(0, well).After(by) {
-		return // it cannot know, or could not until a moment ago
+		return // it cannot read the rules, or could not until a moment ago
 	}
 	l.judged.Add(1)
 	if version < atLeast {
@@ -273,11 +273,11 @@ func TestFleet(t *testing.T) {
 		}
 	}
 
-	const settle = fleetRefresh + fleetSlack + 500*time.Millisecond // and some judgements
+	const settle = fleetRefresh + fleetSlack + 500*time.Millisecond // and some checks
 	time.Sleep(settle)
 	for _, p := range f.proxies[:2] {
 		p.well.Store(0)
-		// It hangs first, so that there are requests that it has and will not answer.
+		// It hangs first, so that it has requests that it will not answer.
 		if err := p.Cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 			t.Fatal(err)
 		}
@@ -324,8 +324,8 @@ func TestFleet(t *testing.T) {
 	}
 }
 
-// TestFleetTwoWriters writes and deletes the rules of a bucket at two proxies at once. One
-// of the two is in force, whole, at all.
+// TestFleetTwoWriters writes and deletes the rules of a bucket through two proxies at once.
+// One of the two writes is then in force, complete, at all proxies.
 func TestFleetTwoWriters(t *testing.T) {
 	f := startFleet(t)
 	type duel struct {

@@ -12,11 +12,11 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// expectNoLeak fails the test unless Caddy comes back to about as many goroutines as it
-// had, and to none of this module's.
+// expectNoLeak fails the test unless Caddy returns to about as many goroutines as before, and
+// to none of this module.
 func expectNoLeak(t *testing.T, tb *harness.Testbed, before int) {
 	t.Helper()
-	// Connections to the origin server that are kept, and the one that asks.
+	// Idle connections to the origin server, and the one of this request.
 	const slack = 20
 	var all, ours int
 	for deadline := time.Now().Add(harness.Patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
@@ -27,7 +27,7 @@ func expectNoLeak(t *testing.T, tb *harness.Testbed, before int) {
 	t.Errorf("%d goroutines, %d of them in this module; there were %d", all, ours, before)
 }
 
-// endless sends a response that has no end, and reads bodies to theirs.
+// endless sends a response that never ends, and reads bodies to the end.
 var endless = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/truncated" {
 		w.Header().Set("Content-Length", "1000000")
@@ -47,8 +47,8 @@ var endless = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 	}
 })
 
-// TestAbortingClients: clients that vanish while their responses are decorated, or their
-// bodies read, leave nothing behind, and each is counted once.
+// TestAbortingClients: clients that disconnect during the response, or while their bodies are
+// read, leave nothing behind, and each is counted once.
 func TestAbortingClients(t *testing.T) {
 	tb := harness.StartTestbed(t, harness.TestbedConfig{Origin: endless})
 	const n = 150
@@ -147,8 +147,8 @@ func TestAbortingClients(t *testing.T) {
 	}
 }
 
-// TestVanishingPreflights: nobody reads these answers. All the same each is counted, and
-// no goroutine waits.
+// TestVanishingPreflights: the clients do not read the responses. Each preflight is still
+// counted, and no goroutine waits.
 func TestVanishingPreflights(t *testing.T) {
 	tb := harness.StartTestbed(t, harness.TestbedConfig{})
 	counts := tb.Counts(t)

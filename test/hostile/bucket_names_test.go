@@ -10,9 +10,9 @@ import (
 	"github.com/caddy-oss-cors/caddy-oss-cors/test/internal/harness"
 )
 
-// TestHostileBucketNames asks for buckets by names that would leave the directory of the
-// rules, in all the ways that a path can say so. None is a bucket's, so that none is read:
-// each is answered as one without rules.
+// TestHostileBucketNames requests buckets by names that would leave the directory of the
+// rules, in every way that a path allows. None is a bucket's name, so no file is read: each
+// is answered as a bucket without rules.
 func TestHostileBucketNames(t *testing.T) {
 	tb := harness.StartTestbed(t, harness.TestbedConfig{Site: "oss_cors {\n\trules directory rules\n\tbucket path\n}\nreverse_proxy {{origin}}\n"})
 	all := rulesFor(false, "*")
@@ -21,7 +21,7 @@ func TestHostileBucketNames(t *testing.T) {
 	}
 	tb.Write(t, "rules/bucket.xml", all)
 	tb.Write(t, "rules/sub/inner.xml", all)
-	tb.Write(t, "secret.xml", all) // beside the directory, as cors.xml is
+	tb.Write(t, "secret.xml", all) // next to the directory, as cors.xml is
 	tb.Write(t, "rules/.xml", all)
 	tb.Write(t, "rules/...xml", all)
 	tb.Write(t, "rules/BUCKET.xml", all)

@@ -14,7 +14,7 @@ type sharedCache []cached
 
 type cached struct{ uri, vary, key, allowOrigin string }
 
-// get returns what a page of an origin gets as Access-Control-Allow-Origin.
+// get returns the Access-Control-Allow-Origin that a page of an origin gets.
 func (c *sharedCache) get(t *testing.T, tb *harness.Testbed, uri, origin string) string {
 	t.Helper()
 	key := func(vary string) string {
@@ -38,10 +38,10 @@ func (c *sharedCache) get(t *testing.T, tb *harness.Testbed, uri, origin string)
 	return (*c)[len(*c)-1].allowOrigin
 }
 
-// A cache that is not told of Vary: Origin gives one origin's response to another: an
-// attacker who asks first locks the page out, or gets what the page got. With ResponseVary
-// every response carries it, whoever asked and however it ended. Without, which is OSS's
-// own default, it is never added, and the danger is counted.
+// Without Vary: Origin, a cache gives one origin's response to another: an attacker whose
+// request comes first locks the page out, or gets the page's response. With ResponseVary
+// every response has it, for every origin and decision. Without ResponseVary, which is OSS's
+// default, it is never added, and the danger is counted.
 func TestCachePoisoning(t *testing.T) {
 	origin := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "public, max-age=600")

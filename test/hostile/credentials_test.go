@@ -11,8 +11,8 @@ import (
 	"github.com/caddy-oss-cors/caddy-oss-cors/test/internal/harness"
 )
 
-// CVE-2018-20744: rs/cors turned "any origin" into whichever origin asked, with
-// credentials. Here a lone * is answered by a literal *, and is refused beside
+// CVE-2018-20744: rs/cors answered "any origin" with the origin of the request, and with
+// credentials. This module answers a lone * with a literal *, and refuses it together with
 // allow_credentials, at the start and later.
 func TestCVE_2018_20744_wildcardReflected(t *testing.T) {
 	tb := harness.StartTestbed(t, harness.TestbedConfig{Rules: rulesFor(false, "*")})
@@ -46,9 +46,9 @@ func refusesStart(t *testing.T, rules, why string) {
 	}
 }
 
-// CVE-2024-25124: Fiber sent Access-Control-Allow-Credentials: true beside a *. Here the
-// one never comes with the other: not by the rules, not by rules that are edited while
-// Caddy runs, and not from the origin server.
+// CVE-2024-25124: Fiber sent Access-Control-Allow-Credentials: true together with a *. This
+// module never does: not by its rules, not by rules that are edited while Caddy runs, and not
+// with headers of the origin server.
 func TestCVE_2024_25124_wildcardWithCredentials(t *testing.T) {
 	tb := harness.StartTestbed(t, harness.TestbedConfig{
 		Rules: rulesFor(false, "https://app.example.com", "https://*.example.com"),

@@ -63,8 +63,8 @@ var hostileHeaderLists = []hostile{
 		request: harness.PreflightText(fromApp, forGet, asksFor+"content-type", asksFor+"authorization"), status: 403, counts: []string{"denied preflight header"}},
 }
 
-// Names in a list of headers that are no tokens (RFC 9110, section 5.6.2). The rule
-// preview allows any name.
+// Names in a list of headers that are not tokens (RFC 9110, section 5.6.2). The rule preview
+// allows any name.
 var noTokens = []string{
 	"x y", "x\ty", "x:y", `"x"`, "x/y", "(x)", "{x}", "[x]", "x=y", "x;y", "x@y", "x?", "<x>", `x\y`,
 	"x-caf\xc3\xa9", "\xff", "\xe2\x80\x8b", "x\u2028y", "%78, y z",
@@ -123,7 +123,7 @@ var hostileMethods = []hostile{
 	{desc: "blanks only",
 		request: harness.PreflightText(fromApp, "Access-Control-Request-Method: \t"), status: 400, counts: []string{"denied preflight missing_method"}},
 
-	// What frameworks take for another method is nothing here.
+	// Some frameworks read another method from these. Caddy does not.
 	{desc: "X-HTTP-Method-Override on a preflight",
 		request: harness.PreflightText(fromApp, forGet, "X-HTTP-Method-Override: GET", "X-HTTP-Method: GET", "X-Method-Override: GET"), status: 200, counts: []string{hitsApp}},
 	{desc: "X-HTTP-Method-Override makes no preflight",
@@ -157,7 +157,7 @@ var hostileMessages = []hostile{
 	{desc: "a version of the future", request: harness.RequestText("OPTIONS / HTTP/4.2", "Host: x", fromApp, forGet), status: 505, closes: true},
 	{desc: "a control byte in the target", request: harness.RequestText("OPTIONS /\x01 HTTP/1.1", "Host: x", fromApp, forGet), status: 400, closes: true},
 
-	// These are whole preflights, if odd ones.
+	// These are complete preflights, but unusual ones.
 	{desc: "absolute-form", status: 200, counts: []string{hitsApp},
 		request: harness.RequestText("OPTIONS http://other.example/k.txt HTTP/1.1", "Host: bucket.example", fromApp, forGet)},
 	{desc: "absolute-form of another scheme", status: 200, counts: []string{hitsApp},
@@ -169,8 +169,8 @@ var hostileMessages = []hostile{
 	{desc: "HTTP/1.0 without Host", status: 200, counts: []string{hitsApp}, closes: true,
 		request: harness.RequestText("OPTIONS /k.txt HTTP/1.0", fromApp, forGet)},
 
-	// Caddy refuses these before any handler: no byte that XML or a log could not hold
-	// comes into our Host.
+	// Caddy refuses these before any handler runs: the Host that this module sees has no byte
+	// that XML or a log cannot hold.
 	{desc: "an empty Host", request: harness.RequestText("OPTIONS / HTTP/1.1", "Host:", fromApp, forGet), status: 400},
 	{desc: "an absolute-form with a broken host", request: harness.RequestText("OPTIONS http://a%ff<b/ HTTP/1.1", "Host: x", fromApp, forGet), status: 400},
 	{desc: "a Host of dots", request: harness.RequestText("OPTIONS / HTTP/1.1", "Host: ..", fromApp, forGet), status: 400},

@@ -44,7 +44,7 @@ func TestHostileHTTP1(t *testing.T) {
 func sendHostile(t *testing.T, tb *harness.Testbed, c hostile) {
 	before := tb.Counts(t)
 	conn := tb.Dial(t)
-	go conn.Send(c.request) // which may block, where the server answers before it has read all
+	go conn.Send(c.request) // which may block if the server answers before it has read everything
 	a, err := conn.TryReceive(strings.SplitN(c.request, " ", 2)[0])
 	if err != nil {
 		if c.status == 400 && c.closes { // a reset can overtake the answer to a broken request
@@ -70,8 +70,8 @@ func sendHostile(t *testing.T, tb *harness.Testbed, c hostile) {
 	}
 }
 
-// checkHostileAnswer checks that a refusal allows nothing, and is well-formed if it is
-// ours; and that what was allowed is exactly what was asked.
+// checkHostileAnswer checks that a denial allows nothing, and that its document is well-formed
+// XML; and that an allowed preflight allows exactly the headers of the request.
 func checkHostileAnswer(t *testing.T, a harness.RawResponse, c hostile) {
 	t.Helper()
 	granted := harness.AccessControl(a.Header)
@@ -103,8 +103,8 @@ func wellFormed(document string) error {
 	}
 }
 
-// TestHostileDefaultHeaderLimit: as Caddy comes, whatever is longer than 16 KB ends before
-// it is ours.
+// TestHostileDefaultHeaderLimit: with Caddy's defaults, a header of more than 16 KB does not
+// reach the module.
 func TestHostileDefaultHeaderLimit(t *testing.T) {
 	tb := harness.StartTestbed(t, harness.TestbedConfig{})
 	harness.Edit(t, filepath.Join(tb.Dir, "Caddyfile"), "max_header_size 1MB", "")
@@ -120,8 +120,8 @@ func TestHostileDefaultHeaderLimit(t *testing.T) {
 	}
 }
 
-// TestHostilePipeline sends preflights of all kinds without waiting: the answers come in
-// order, and none has anything of another.
+// TestHostilePipeline sends preflights of all kinds without waiting: the responses come in
+// order, and none has a part of another.
 func TestHostilePipeline(t *testing.T) {
 	tb := harness.StartTestbed(t, harness.TestbedConfig{})
 	before := tb.Counts(t)
@@ -193,8 +193,8 @@ func TestHostileSmuggling(t *testing.T) {
 	}
 }
 
-// TestHostileUnfinished holds connections with headers and bodies that never end. Others
-// are served meanwhile, and Caddy's timeouts end them.
+// TestHostileUnfinished holds connections with headers and bodies that never end. Caddy serves
+// others meanwhile, and its timeouts end them.
 func TestHostileUnfinished(t *testing.T) {
 	tb := harness.StartTestbed(t, harness.TestbedConfig{})
 	before := tb.Counts(t)

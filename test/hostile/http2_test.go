@@ -121,8 +121,8 @@ func (c *h2Conn) receive(stream uint32) (h2Answer, error) {
 	}
 }
 
-// ExpectUnharmed fails the test unless an ordinary preflight on the connection gets what
-// it always gets.
+// expectUnharmed fails the test unless an ordinary preflight on the connection gets what it
+// always gets.
 func (c *h2Conn) expectUnharmed(t *testing.T) {
 	t.Helper()
 	a, err := c.receive(c.open(t, true, h2Preflight("origin: https://app.example.com",
@@ -193,8 +193,8 @@ var hostileH2Requests = []hostileH2{
 		counts: []string{"denied actual malformed"}, origin: "GET /k.txt"},
 }
 
-// TestHostileHTTP2 sends each request, and an ordinary preflight after it on the same
-// connection: a refused stream leaves that whole.
+// TestHostileHTTP2 sends each request, and then an ordinary preflight on the same connection:
+// a refused stream does not affect it.
 func TestHostileHTTP2(t *testing.T) {
 	tb := harness.StartTestbed(t, harness.TestbedConfig{})
 	for _, c := range hostileH2Requests {
@@ -218,7 +218,7 @@ func TestHostileHTTP2(t *testing.T) {
 	}
 }
 
-// TestHostileHTTP2Unfinished: a preflight's body is not waited for.
+// TestHostileHTTP2Unfinished: a preflight is answered without waiting for its body.
 func TestHostileHTTP2Unfinished(t *testing.T) {
 	tb := harness.StartTestbed(t, harness.TestbedConfig{})
 	before := tb.Counts(t)

@@ -13,9 +13,9 @@ import (
 	"github.com/caddy-oss-cors/caddy-oss-cors/test/internal/harness"
 )
 
-// CVE-2024-1681: flask-cors logged a request's path as it came, so that a line end in it
-// began a line of the attacker's own. Here all that a request says is a JSON string in a log
-// line, an escaped label in metrics and a token in a header.
+// CVE-2024-1681: flask-cors logged a request's path unescaped, so that a line end in it began
+// a line of the attacker's. Here all text of a request is a JSON string in a log line, an
+// escaped label in metrics and a token in a header.
 func TestCVE_2024_1681_logInjection(t *testing.T) {
 	// As JSON values they would end the line or overwrite its fields; as labels or
 	// parameters, begin others.
@@ -51,7 +51,7 @@ func TestCVE_2024_1681_logInjection(t *testing.T) {
 					sent++
 				}
 			}
-			tb.Stop() // and all is written
+			tb.Stop() // which writes the rest of the log
 			checkLog(t, format, tb.Log.String(), sent)
 		})
 	}
@@ -78,7 +78,7 @@ func TestCVE_2024_1681_logInjection(t *testing.T) {
 	})
 }
 
-// toToken leaves only what a header's name may have, so that the value comes as far as the
+// toToken keeps only the bytes that a header's name may have, so that the value reaches the
 // rules.
 func toToken(r rune) rune {
 	if r > '~' || r <= ' ' || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r) {
@@ -154,7 +154,7 @@ func checkJSONLine(t *testing.T, line string) {
 	}
 }
 
-// However long a request's own text is, a denial's line is short.
+// However long the text of a request is, the log line of its denial is short.
 func TestLogLinesStayShort(t *testing.T) {
 	tb := harness.StartTestbed(t, harness.TestbedConfig{})
 	c := tb.Dial(t)

@@ -33,9 +33,9 @@ func flood(t *testing.T, tb *harness.Testbed, n int, request func(i int) string)
 	wg.Wait()
 }
 
-// TestHostileMemory floods Caddy with denials, each of another origin and with all that
-// may be long: what stays behind is a bounded number of bounded origins, and every denial
-// is in the totals.
+// TestHostileMemory floods Caddy with denials, each of another origin and as long as allowed.
+// Caddy keeps a bounded number of origins of bounded length, and the totals count every
+// denial.
 func TestHostileMemory(t *testing.T) {
 	tb := harness.StartTestbed(t, harness.TestbedConfig{})
 	long := strings.Repeat("x", 400)
@@ -48,7 +48,7 @@ func TestHostileMemory(t *testing.T) {
 
 	flood(t, tb, n, func(i int) string { return request(warm + i) })
 
-	// A request's own text is 5 KB: 100 MB in all, had it stayed.
+	// A request has 5 KB: to keep them all would take 100 MB.
 	if grown := tb.Heap(t) - heap; grown > 4<<20 {
 		t.Errorf("after %d denials, %d KB more are in use", n, grown>>10)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-oss-cors/caddy-oss-cors/test/internal/harness"
 )
 
-// TestSecurityDocument: what SECURITY.md says holds a threat, and shows that, exists.
+// TestSecurityDocument: the limits, metrics and tests that SECURITY.md names exist.
 func TestSecurityDocument(t *testing.T) {
 	document, err := os.ReadFile(filepath.Join(harness.RepoRoot, "SECURITY.md"))
 	if err != nil {

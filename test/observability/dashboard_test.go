@@ -104,8 +104,8 @@ func substitute(expr, ruleset, rateInterval, timeRange string) string {
 	return strings.NewReplacer("$ruleset", ruleset, "$__rate_interval", rateInterval, "$__range", timeRange).Replace(expr)
 }
 
-// checkDashboard fails the test unless the dashboard is whole: panels that neither overlap
-// nor leave the grid, all with an explanation and the chosen data source.
+// checkDashboard fails the test unless the dashboard is complete: its panels do not overlap or
+// leave the grid, and all have a description and the chosen data source.
 func checkDashboard(t *testing.T, d *dashboard) {
 	t.Helper()
 	const columns = 24
@@ -191,7 +191,7 @@ func (o *observability) expectSeries(t *testing.T, where, expr string) {
 	}
 }
 
-// expectData fails the test unless an expression returns data, and numbers at that.
+// expectData fails the test unless an expression returns numbers.
 func (o *observability) expectData(t *testing.T, where, expr string) {
 	t.Helper()
 	result := o.query(t, expr)

@@ -11,9 +11,9 @@ import (
 	"github.com/caddy-oss-cors/caddy-oss-cors/test/internal/harness"
 )
 
-// TestObservability runs the example as its README says, with a Prometheus beside it. Every
-// query of dashboard and alerts must name series that exist, and return data; and alerts
-// must rise where there is cause.
+// TestObservability runs the example as its README says, with a Prometheus. Every query of the
+// dashboard and the alerts must name series that exist, and return data; and alerts must fire
+// when there is a cause.
 func TestObservability(t *testing.T) {
 	harness.CheckCaddyfile(t, observabilityDir+"/Caddyfile")
 	d := readDashboard(t)
@@ -48,7 +48,7 @@ func TestObservability(t *testing.T) {
 	o.waitFor(t, `ALERTS{alertname="CaddyDown", alertstate="pending"}`)
 }
 
-// TestAlerts runs the alerts' own tests, of which each alert must have one.
+// TestAlerts runs the tests of the alerts. Each alert must have one.
 func TestAlerts(t *testing.T) {
 	harness.Promtool(t, observabilityDir, "", "check", "config", "prometheus.yml")
 	harness.Promtool(t, observabilityDir, "", "check", "rules", "alerts.yml")
@@ -104,13 +104,13 @@ func alertRules(t *testing.T) (rules []alertRule) {
 }
 
 var (
-	// alertOperators stand between the operands of an alert's condition.
+	// alertOperators separate the operands of an alert's condition.
 	alertOperators = regexp.MustCompile(`\s(?:==|>=|>|unless|and(?: on \([^)]*\))?)\s`)
 	offset         = regexp.MustCompile(` offset \w+`)
 )
 
-// checkAlertQueries fails the test unless each operand of each alert returns data: whether
-// the condition holds is for promtool's tests. The past is left out, for there is none.
+// checkAlertQueries fails the test unless each operand of each alert returns data. promtool's
+// tests check the conditions. Offsets are left out: there is no data of the past.
 func (o *observability) checkAlertQueries(t *testing.T) {
 	t.Helper()
 	for _, rule := range alertRules(t) {

@@ -16,8 +16,8 @@ import (
 
 const observabilityDir = "examples/observability"
 
-// observability is examples/observability at work: its Caddy, and a Prometheus with its
-// configuration that scrapes and evaluates every second.
+// observability is examples/observability running: its Caddy, and a Prometheus with its
+// configuration, which scrapes and evaluates every second.
 type observability struct {
 	caddy                 *harness.Process
 	dir                   string // a copy of the example, to edit
@@ -100,7 +100,7 @@ func (o *observability) queryAPI(t *testing.T, endpoint string, parameters url.V
 	return result
 }
 
-// api asks Prometheus's HTTP API.
+// api sends a request to Prometheus's HTTP API.
 func (o *observability) api(t *testing.T, uri string, data any) {
 	t.Helper()
 	response, err := http.Get(o.prometheus + "/api/v1/" + uri)
@@ -126,7 +126,7 @@ func (o *observability) waitFor(t *testing.T, expr string) {
 	harness.WaitUntil(t, "Prometheus has data for "+expr, func() bool { return len(o.query(t, expr)) > 0 })
 }
 
-// scrape waits until Prometheus has scraped Caddy, and done with it, n times more.
+// scrape waits until Prometheus has scraped Caddy n more times.
 func (o *observability) scrape(t *testing.T, n int) {
 	t.Helper()
 	o.waitFor(t, fmt.Sprintf(`count_over_time(up{job="caddy"}[1h]) > %d`, o.scrapes(t)+n))
@@ -140,8 +140,8 @@ func (o *observability) scrapes(t *testing.T) int {
 	return 0
 }
 
-// breakRules makes the rules document bad until it is mended.
-func (o *observability) breakRules(t *testing.T) (mend func()) {
+// breakRules makes the rules document invalid until it is repaired.
+func (o *observability) breakRules(t *testing.T) (repair func()) {
 	t.Helper()
 	file := filepath.Join(o.dir, "cors.xml")
 	good, err := os.ReadFile(file)
@@ -156,7 +156,7 @@ func (o *observability) breakRules(t *testing.T) (mend func()) {
 	}
 }
 
-// reload has Caddy load its Caddyfile again: as it is, or with a rules file that does not
+// reload makes Caddy load its Caddyfile again: unchanged, or with a rules file that does not
 // exist.
 func (o *observability) reload(t *testing.T, good bool) {
 	t.Helper()

@@ -15,7 +15,7 @@ import (
 	"github.com/caddy-oss-cors/caddy-oss-cors/test/internal/harness"
 )
 
-// soakClient asks one question after another, or misbehaves.
+// soakClient sends one request after another, or misbehaves.
 type soakClient struct {
 	name string
 	http *http.Client
@@ -59,7 +59,7 @@ const soakApp = "https://app.example.com"
 
 func soakTurn(n int) string { return fmt.Sprintf("https://turn-%d.example.com", n) }
 
-// soakQuestion is a request of which it is known what each generation says.
+// soakQuestion is a request for which the decision of each generation is known.
 type soakQuestion struct {
 	method, origin, path, headers string
 	vanish                        bool   // when some of the answer is there
@@ -73,7 +73,7 @@ func (q soakQuestion) kind() string {
 	return "actual"
 }
 
-// counter is what counts the question if this rule matched, or none.
+// counter is the counter of the request if this rule matched, or none.
 func (q soakQuestion) counter(rule string) string {
 	if rule == "" {
 		return "denied " + q.kind() + " " + q.reason
@@ -81,12 +81,13 @@ func (q soakQuestion) counter(rule string) string {
 	return "rule_hits " + q.kind() + " " + rule
 }
 
-// shadowGeneration is that of the candidate rules, which never change.
+// shadowGeneration is the generation of the candidate rules, which never change.
 const shadowGeneration = 1
 
-// counters are all that count the question if this rule of those in force matched, or none.
-// Whether candidate rules would change that is always known, though the generation in force
-// may not be: the answer tells what was decided, and they say the same all day.
+// counters are all counters of the request if this rule of those in force matched, or none.
+// The test always knows whether the candidate rules would change the decision, even if it does
+// not know the generation in force: the response shows the decision, and the candidate rules
+// stay the same.
 func (q soakQuestion) counters(rule string) []string {
 	candidate, _ := q.expected(shadowGeneration)
 	switch {
@@ -98,7 +99,7 @@ func (q soakQuestion) counters(rule string) []string {
 	return []string{q.counter(rule)}
 }
 
-// expected is what a generation answers: the rule and its CORS headers, or no rule.
+// expected is the decision of a generation: the rule and its CORS headers, or no rule.
 func (q soakQuestion) expected(g int) (rule string, headers []string) {
 	switch {
 	case q.reason == "malformed":
@@ -118,7 +119,7 @@ func (q soakQuestion) expected(g int) (rule string, headers []string) {
 	return rule, headers
 }
 
-// ask puts a question and judges the answer.
+// ask sends a request and checks the response.
 func (c soakClient) ask(s *soak, q soakQuestion) {
 	request, err := http.NewRequestWithContext(context.Background(), q.method, "http://"+s.Addr+q.path, http.NoBody)
 	if err != nil {
@@ -142,12 +143,12 @@ func (c soakClient) ask(s *soak, q soakQuestion) {
 		_, err = io.Copy(io.Discard, response.Body)
 	}
 	response.Body.Close()
-	c.judge(s, q, from, response, err)
+	c.check(s, q, from, response, err)
 }
 
-// unanswered judges that there is no answer at all: at a reload, Caddy closes connections
-// that are new, or on which a request has not come whole; and it breaks off where the origin server dies in
-// the middle of a response. Such a request may have been counted.
+// unanswered decides whether a request may stay without a response. At a reload, Caddy closes
+// new connections and those whose request it has not read completely; and it breaks off when
+// the origin server dies in the middle of a response. Such a request may have been counted.
 func (c soakClient) unanswered(s *soak, q soakQuestion, from time.Time, err error) {
 	to := time.Now()
 	origin := q.kind() == "actual" && s.server.away.overlap(from, to)
@@ -193,11 +194,11 @@ func (c soakClient) askSlowly(s *soak) {
 	}
 	_, err = io.Copy(io.Discard, response.Body)
 	response.Body.Close()
-	c.judge(s, q, from, response, err)
+	c.check(s, q, from, response, err)
 }
 
-// judge checks an answer, and counts it as Caddy has to.
-func (c soakClient) judge(s *soak, q soakQuestion, from time.Time, response *http.Response, bodyErr error) {
+// check checks a response, and counts it as Caddy must.
+func (c soakClient) check(s *soak, q soakQuestion, from time.Time, response *http.Response, bodyErr error) {
 	to := time.Now()
 	got := harness.AccessControl(response.Header)
 	rule, found := "", false

@@ -16,19 +16,19 @@ import (
 	"github.com/caddy-oss-cors/caddy-oss-cors/test/internal/harness"
 )
 
-// reload loads the configuration anew, though it is the same.
+// reload loads the same configuration again.
 func (s *soak) reload(t *testing.T, _ int) {
 	s.reloads.begin()
 	s.post(t, s.config, http.StatusOK)
 	s.reloads.end()
 }
 
-// failReload tries to load a configuration whose rules are not there.
+// failReload tries to load a configuration whose rules file does not exist.
 func (s *soak) failReload(t *testing.T, _ int) {
 	s.post(t, bytes.Replace(s.config, []byte("cors.xml"), []byte("missing.xml"), 1), http.StatusBadRequest)
 }
 
-// adapted is the Caddyfile as the admin API takes it.
+// adapted is the Caddyfile as JSON for the admin API.
 func adapted(t *testing.T, tb *harness.Testbed) []byte {
 	t.Helper()
 	cmd := exec.Command(harness.CaddyBinary(t), "adapt", "--config", "Caddyfile")
@@ -40,8 +40,8 @@ func adapted(t *testing.T, tb *harness.Testbed) []byte {
 	return config
 }
 
-// post loads a configuration. The admin endpoint belongs to the configuration that it ends,
-// and may close the connection before it has answered: then it is asked once more.
+// post loads a configuration. The admin endpoint belongs to the old configuration, and may
+// close the connection before it has answered: then post tries again.
 func (s *soak) post(t *testing.T, config []byte, status int) {
 	t.Helper()
 	response, err := s.tryPost(config)
@@ -67,7 +67,7 @@ func (s *soak) tryPost(config []byte) (*http.Response, error) {
 	return http.DefaultClient.Do(request)
 }
 
-// flakyOrigin is an origin server that dies and returns at the same port.
+// flakyOrigin is an origin server that stops and returns at the same port.
 type flakyOrigin struct {
 	port   string
 	server *http.Server
@@ -101,8 +101,8 @@ func (p *periods) runs(d time.Duration) bool {
 	return n > 0 && p.all[n-1][1].IsZero() && time.Since(p.all[n-1][0]) >= d
 }
 
-// overlap reports whether a period, and a while for what it leaves behind, was at some time
-// between.
+// overlap reports whether a period, with some time after it for its effects, overlaps the time
+// between from and to.
 func (p *periods) overlap(from, to time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -153,7 +153,7 @@ func (o *flakyOrigin) die() {
 	}
 }
 
-// live has the server back, if it is away.
+// live starts the server again if it is stopped.
 func (o *flakyOrigin) live(t *testing.T) {
 	if o.away.runs(0) {
 		o.serve(t)

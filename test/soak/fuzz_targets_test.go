@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-oss-cors/caddy-oss-cors/test/internal/harness"
 )
 
-// fuzzTargets says of every fuzz target which bytes of whose it meets.
+// fuzzTargets are all fuzz targets, with the input that each one tests.
 var fuzzTargets = []struct{ target, dir, meets string }{
 	{"FuzzParse", "corsrules", "tenants' and operators' XML documents"},
 	{"FuzzDialects", "corsrules", "tenants' documents, as OSS and as S3 take them"},
@@ -27,7 +27,7 @@ var fuzzTargets = []struct{ target, dir, meets string }{
 	{"FuzzDenied", "metrics", "Origin, as a label of metrics"},
 }
 
-// fuzzTargets has all targets of the module.
+// TestFuzzTargets fails if fuzzTargets lacks a target of the module.
 func TestFuzzTargets(t *testing.T) {
 	var found, listed []string
 	err := fs.WalkDir(os.DirFS(harness.RepoRoot), ".", func(path string, d fs.DirEntry, err error) error {

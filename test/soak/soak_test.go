@@ -14,14 +14,14 @@ import (
 )
 
 const (
-	// soakInTests is how long the soak is in an ordinary test run; "make soak" sets
-	// SOAKTIME.
+	// soakInTests is how long the soak takes in an ordinary test run; "make soak" sets
+	// SOAKTIME, for a soak that writes docs/reliability.md.
 	soakInTests = 20 * time.Second
 
 	soakRefresh = 50 * time.Millisecond
 
-	// soakLag is how long after a change of the rules an answer may still be by the
-	// old ones: the refresh, and what a busy machine adds.
+	// soakLag is how long after a change the old rules may still decide: the refresh, and
+	// what a busy machine adds.
 	soakLag = soakRefresh + time.Second
 
 	soakRuleChange   = time.Second
@@ -42,7 +42,7 @@ const soakSite = `oss_cors {
 reverse_proxy 127.0.0.1:%s
 `
 
-// soak is a bad day for a Caddy: everything that changes and fails, at once.
+// soak is a Caddy for which everything changes and fails at once.
 type soak struct {
 	*harness.Testbed
 	config      []byte
@@ -53,9 +53,9 @@ type soak struct {
 }
 
 // TestSoak loads Caddy at full speed while its rules change every second, its configuration
-// is reloaded, well and badly, its origin server dies and returns, and clients of every bad
-// kind do what they do. Each answer is checked against the rules that were in force while
-// it was asked; in the end, every counter against what was answered.
+// is reloaded, with success and without, its origin server dies and returns, and clients
+// misbehave in every way. Each response is checked against the rules that were in force during
+// the request; in the end, every counter is checked against the responses.
 func TestSoak(t *testing.T) {
 	duration := soakInTests
 	long := os.Getenv("SOAKTIME") != ""
@@ -153,8 +153,8 @@ func (s *soak) disturb(t *testing.T, duration time.Duration) (during []sample, e
 	return during, events
 }
 
-// changeRules publishes the next generation. Every fourth time a document that is none
-// stands there in between, which changes nothing.
+// changeRules publishes the next generation. Every fourth time it first publishes an invalid
+// document, which changes nothing.
 func (s *soak) changeRules(t *testing.T, n int) {
 	if n%4 == 3 {
 		s.replace(t, "<CORSConfiguration><CORSRule>")
@@ -174,8 +174,8 @@ func (s *soak) replace(t *testing.T, rules string) {
 	}
 }
 
-// soakRules are the rules of a generation, which the answers tell by Access-Control-Max-Age.
-// From one to the next another origin and another header are allowed.
+// soakRules are the rules of a generation. Access-Control-Max-Age of a response shows the
+// generation. Each generation allows another origin and another header.
 func soakRules(g int) string {
 	return fmt.Sprintf(`<CORSConfiguration>
   <CORSRule>
@@ -199,7 +199,7 @@ func soakRules(g int) string {
 `, g%3, g, g%2)
 }
 
-// generations remembers when which rules were published.
+// generations records when which rules were published.
 type generations struct {
 	mu    sync.Mutex
 	begun []time.Time
@@ -250,7 +250,7 @@ func (s *soak) sample(t *testing.T) sample {
 	return sample{heap, goroutines}
 }
 
-// settle waits until what the last clients held is given back.
+// settle waits until Caddy has freed what the last clients used.
 func (s *soak) settle() { time.Sleep(3 * time.Second) }
 
 func largest(samples []sample) (most sample) {

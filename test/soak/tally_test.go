@@ -13,7 +13,7 @@ import (
 	"github.com/caddy-oss-cors/caddy-oss-cors/test/internal/harness"
 )
 
-// tally is what the clients have seen: how much Caddy has to have counted.
+// tally is what the clients have seen, and so what Caddy must have counted.
 type tally struct {
 	mu       sync.Mutex
 	asked    map[string]int // by the clients' kind
@@ -60,7 +60,7 @@ func (t *tally) cutOff(origin bool, counters []string) {
 	}
 }
 
-// problem notes what is wrong. A few are enough to stop.
+// problem records what is wrong. A few problems end the test.
 func (t *tally) problem(format string, args ...any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

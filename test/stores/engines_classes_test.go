@@ -8,7 +8,7 @@ import (
 	"github.com/caddy-oss-cors/caddy-oss-cors/test/internal/harness"
 )
 
-// requestClass is a difference that something in the request makes.
+// requestClass is a difference between the engines that something in the request causes.
 type requestClass struct {
 	name    string
 	has     func(engineRequest) bool             // whether the request has it
@@ -23,7 +23,7 @@ type answerClass struct {
 	translate func(r engineRequest, rules engineDocument, ours, theirs engineAnswer) engineAnswer
 }
 
-// The ways in which answers differ.
+// deniedHere and the others are the ways in which answers differ.
 func deniedHere(ours, theirs engineAnswer) bool {
 	return ours.allowOrigin == "" && theirs.allowOrigin != ""
 }

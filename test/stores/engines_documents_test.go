@@ -46,7 +46,7 @@ func inRule(more string) string {
 	return "<CORSRule><AllowedOrigin>https://app.example.com</AllowedOrigin><AllowedMethod>GET</AllowedMethod>" + more + "</CORSRule>"
 }
 
-// TestEngineDocuments gives rules to both engines, and notes which take them.
+// TestEngineDocuments gives documents to both engines, and compares which they accept.
 func TestEngineDocuments(t *testing.T) {
 	port := harness.FreePorts(t, 1)[0]
 	harness.StartVersitygw(t, port, []string{"bucket"})

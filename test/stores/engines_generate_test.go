@@ -11,7 +11,7 @@ import (
 const engineSeed = 20261121
 
 // What rules and requests are made of. An origin has one spelling in all rules, so that
-// its case is a matter of the request alone.
+// only requests vary its case.
 var (
 	// Each with origins that match it, and one that nearly does.
 	engineOrigins = map[string][]string{
@@ -186,7 +186,7 @@ func someOf(rng *rand.Rand, values []string, least, most int) (chosen []string) 
 
 func oneOf[T any](rng *rand.Rand, values []T) T { return values[rng.IntN(len(values))] }
 
-// sortedKeys has an order, as maps.Keys has not.
+// sortedKeys returns the keys in order, so that runs are the same.
 func sortedKeys(m map[string][]string) (keys []string) {
 	for key := range m {
 		keys = append(keys, key)

@@ -30,9 +30,10 @@ const (
 	engineRequests  = 500
 )
 
-// TestEngines asks two engines the same: oss_cors, and versitygw, whose bucket CORS is
-// S3's. Rules and requests are generated, from a fixed seed. Every difference between the
-// answers must be of a class that docs/compatibility.md lists, and every class must occur.
+// TestEngines sends the same requests to two engines: oss_cors, and versitygw, which has S3's
+// CORS for buckets. Rules and requests are generated from a fixed seed. Every difference
+// between the responses must be of a class that docs/compatibility.md lists, and every class
+// must occur.
 func TestEngines(t *testing.T) {
 	e := startEngines(t)
 	seen := map[string]int{}
@@ -65,8 +66,8 @@ func TestEngines(t *testing.T) {
 	}
 }
 
-// engines are the two, the one before the other: what versitygw says of CORS reaches
-// nobody through the proxy.
+// engines are oss_cors in a proxy, and versitygw, which is also the proxy's origin server. The
+// proxy removes versitygw's CORS headers.
 type engines struct {
 	proxy, store string // ports
 	documents    []engineDocument
@@ -102,8 +103,8 @@ func startEngines(t *testing.T) *engines {
 
 func engineBucket(document int) string { return fmt.Sprintf("rules-%d", document) }
 
-// compare asks both engines, and returns the classes of the differences between their
-// answers. It is an error if a difference belongs to none.
+// compare sends a request to both engines, and returns the classes of the differences between
+// their responses. It is an error if a difference belongs to no class.
 func (e *engines) compare(r engineRequest) (classes []string, err error) {
 	found := map[string]bool{}
 	if e.agree(r, found) {
@@ -115,8 +116,8 @@ func (e *engines) compare(r engineRequest) (classes []string, err error) {
 			present = append(present, c)
 		}
 	}
-	// What a request has of a class explains the difference if it differs with that
-	// alone, in the way the class says, and no longer without it.
+	// A class explains the difference if the responses differ in the way that the class
+	// says, and no longer differ once the request is changed.
 	neutral := r
 	for _, c := range present {
 		alone := r
@@ -141,8 +142,8 @@ func (e *engines) compare(r engineRequest) (classes []string, err error) {
 	return slices.Collect(maps.Keys(found)), nil
 }
 
-// agree reports whether both engines give the same answer but for differences that every
-// such answer has; the classes of these are noted in found.
+// agree reports whether both engines give the same response, except for differences that every
+// such response has. It adds the classes of these to found.
 func (e *engines) agree(r engineRequest, found map[string]bool) bool {
 	ours, theirs := e.ask(e.proxy, r), e.ask(e.store, r)
 	for _, c := range answerClasses {
@@ -154,8 +155,8 @@ func (e *engines) agree(r engineRequest, found map[string]bool) bool {
 	return ours == theirs
 }
 
-// engineRequest is what is asked. OPTIONS is a preflight, everything else a signed request
-// for an object.
+// engineRequest is a request to both engines: OPTIONS is a preflight, everything else a signed
+// request for an object.
 type engineRequest struct {
 	document int
 	method   string
@@ -167,7 +168,7 @@ type engineRequest struct {
 // headerLines are the lines of one header; none: it is not sent.
 type headerLines []string
 
-// engineAnswer is what is compared.
+// engineAnswer is the part of a response that is compared.
 type engineAnswer struct {
 	status        int
 	code, message string // of a refused preflight
@@ -234,7 +235,7 @@ func (e *engines) ask(port string, r engineRequest) engineAnswer {
 	return answer
 }
 
-// signForStore signs a request with the stores' account, as S3 has it.
+// signForStore signs a request with the stores' account, by S3's version 4.
 func signForStore(request *http.Request) error {
 	const hash = "UNSIGNED-PAYLOAD"
 	request.Header.Set("X-Amz-Content-Sha256", hash)

@@ -37,9 +37,9 @@ const storeHeadersRules = `<CORSConfiguration>
 </CORSConfiguration>
 `
 
-// TestStoreHeaders puts the proxy before a store that allows everyone everything, and
-// compares what both send line by line: none of the store's Access-Control lines may
-// survive, and everything else must.
+// TestStoreHeaders runs the proxy in front of a store that allows every origin everything, and
+// compares the headers of both line by line: none of the store's Access-Control lines may
+// remain, and all others must.
 func TestStoreHeaders(t *testing.T) {
 	ports := harness.FreePorts(t, 2)
 	s := harness.StartRclone(t, ports[1], []string{"bucket"})

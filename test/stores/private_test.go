@@ -24,9 +24,9 @@ import (
 
 const privateBucketConfig = "examples/private-bucket/Caddyfile"
 
-// TestPrivateBucket runs the example before a real private store, and has pages of three
-// kinds use it by the AWS SDK: one whose origin the rules allow, one that they do not know,
-// and the first again without the proxy.
+// TestPrivateBucket runs the example in front of a real private store. Three pages use it with
+// the AWS SDK: one whose origin the rules allow, one whose origin they do not allow, and the
+// first again without the proxy.
 func TestPrivateBucket(t *testing.T) {
 	harness.CheckCaddyfile(t, privateBucketConfig)
 	ports := harness.FreePorts(t, 2)
@@ -123,7 +123,7 @@ type storePage struct {
 	errors []network.CorsError
 }
 
-// storeResult is what a function of the page ends with.
+// storeResult is the result of a function of the page.
 type storeResult struct {
 	Status  int
 	Body    string
@@ -167,7 +167,7 @@ func (p *storePage) call(t *testing.T, function string, args ...any) (result sto
 	return result
 }
 
-// refusals returns why the browser refused, for each refusal since it was last asked.
+// refusals returns why the browser refused, for each refusal since the last call.
 func (p *storePage) refusals() []network.CorsError {
 	p.mu.Lock()
 	defer p.mu.Unlock()

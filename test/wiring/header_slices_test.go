@@ -8,10 +8,10 @@ import (
 	"github.com/caddy-oss-cors/caddy-oss-cors/test/internal/harness"
 )
 
-// A header's values are a slice. One that two responses share, or that has room behind its
-// values, lets what a handler does to one response show in another header or in the next
-// response. Here Caddy's own header directive, which runs beyond oss_cors in this route,
-// appends to some values and edits others in place.
+// A header's values are a slice. If two responses share it, or it has spare capacity, a change
+// of one response may show in another header or in the next response. In this test Caddy's
+// header directive, which runs after oss_cors in this route, appends to some values and edits
+// others in place.
 func TestSharedHeaderSlices(t *testing.T) {
 	tb := harness.StartTestbed(t, harness.TestbedConfig{Site: `route {
 		header /appended {

@@ -10,7 +10,7 @@ import (
 )
 
 // TestUnreachableRules pins what docs/troubleshooting.md says of a directory that cannot be
-// read: one series tells it, and what it costs no counter counts.
+// read: one series shows it, and no counter counts the requests that it affects.
 func TestUnreachableRules(t *testing.T) {
 	tb := harness.StartTestbed(t, harness.TestbedConfig{
 		Site:  "oss_cors {\n\trules directory buckets {\n\t\trefresh 50ms\n\t}\n\tbucket path\n}\nreverse_proxy {{origin}}\n",

@@ -14,8 +14,8 @@ import (
 
 const modulePath = "github.com/caddy-oss-cors/caddy-oss-cors"
 
-// TestXcaddy builds a Caddy as users do, at the oldest version that we claim to work with,
-// and tries it out. "CADDY_BIN=… go test" runs all other tests with such a binary.
+// TestXcaddy builds a Caddy as users do, at the oldest version that the module supports, and
+// tests it. "make e2e-xcaddy" runs all other tests with such a binary.
 func TestXcaddy(t *testing.T) {
 	version := oldestCaddy(t)
 	binary := buildWithXcaddy(t, version)
@@ -44,7 +44,7 @@ func TestXcaddy(t *testing.T) {
 	smoke(t, binary)
 }
 
-// smoke tries out what a binary is for: it decides, decorates, counts, and refuses bad rules.
+// smoke checks that a binary decides, sets headers, counts, and refuses bad rules.
 func smoke(t *testing.T, binary string) {
 	t.Helper()
 	tb := harness.StartTestbed(t, harness.TestbedConfig{Binary: binary})
@@ -66,8 +66,8 @@ func smoke(t *testing.T, binary string) {
 	}
 }
 
-// oldestCaddy is the version that go.mod requires: Go takes no older one. README.md names
-// it, too.
+// oldestCaddy returns the version that go.mod requires: Go does not select an older one.
+// README.md must name it, too.
 func oldestCaddy(t *testing.T) string {
 	t.Helper()
 	version := harness.GoList(t, harness.RepoRoot, "-f", "{{.Version}}", "github.com/caddyserver/caddy/v2")
@@ -80,12 +80,11 @@ func oldestCaddy(t *testing.T) string {
 func buildWithXcaddy(t *testing.T, version string) (binary string) {
 	t.Helper()
 	binary = filepath.Join(t.TempDir(), "caddy")
-	// The version beside the path spares a look for released ones, which the replacement
-	// makes pointless.
+	// With a version after the path, xcaddy does not search for released versions.
 	xcaddy := exec.Command("go", "tool", "xcaddy", "build", version, "--with", modulePath+"@v0.0.0="+harness.RepoRoot, "--output", binary)
-	// By xcaddy's own flags (-trimpath above all) and without cgo everything is compiled
-	// anew, which takes minutes. With these the build cache of "go build" serves, and it
-	// takes seconds; the code is the same.
+	// With xcaddy's default flags (above all -trimpath) and without cgo, everything is
+	// compiled again, which takes minutes. With these flags the build cache of "go build" is
+	// used; the code is the same.
 	cgo, err := exec.Command("go", "env", "CGO_ENABLED").Output()
 	if err != nil {
 		t.Fatal(err)
@@ -97,9 +96,8 @@ func buildWithXcaddy(t *testing.T, version string) (binary string) {
 	return binary
 }
 
-// TestNoNewerDependencies: a module that requires more than Caddy itself pushes newer
-// versions into every user's build. What go.mod lists must be no newer than what Caddy's
-// lists.
+// TestNoNewerDependencies: a module that requires newer versions than Caddy forces them on
+// every user's build. The versions in go.mod must not be newer than those in Caddy's.
 func TestNoNewerDependencies(t *testing.T) {
 	type module struct {
 		Path, Version string

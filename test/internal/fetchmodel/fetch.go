@@ -13,7 +13,7 @@ import (
 type Request struct {
 	URL         string
 	Origin      string // of the page; "null" for an opaque one
-	SameSite    bool   // whether the page and all that it asks are of one site
+	SameSite    bool   // whether the page and all its requests are of one site
 	Method      string
 	Header      [][2]string // that the script sets
 	Mode        string      // cors, no-cors, same-origin, navigate or websocket
@@ -25,10 +25,10 @@ type Request struct {
 	Body        string
 }
 
-// How a request ends, as a page can tell.
+// How a request ends for a page.
 const (
 	readable   = "readable"
-	opaque     = "opaque" // it is there, and the page cannot look into it
+	opaque     = "opaque" // there is a response, but the page cannot read it
 	redirected = "redirected"
 	failed     = "failed"
 )
@@ -123,7 +123,7 @@ func (m *Model) Fetch(r Request) Result {
 	}
 }
 
-// redirectedRequest is "HTTP-redirect fetch": what becomes of a request.
+// redirectedRequest is "HTTP-redirect fetch": it returns the request after a redirect.
 func redirectedRequest(r Request, status int, location string) Request {
 	drop := []string{}
 	if (status == 301 || status == 302) && r.Method == "POST" ||
@@ -141,8 +141,8 @@ func redirectedRequest(r Request, status int, location string) Request {
 	return r
 }
 
-// serializeOrigin is "serializing a request origin": a request that another origin sent on
-// to a third loses its own.
+// serializeOrigin is "serializing a request origin": the origin becomes null once another
+// origin redirects the request to a third.
 func serializeOrigin(origin string, urls []string) string {
 	for i, url := range urls[1:] {
 		last := OriginOf(urls[i])
@@ -305,7 +305,8 @@ func unsafeNames(header [][2]string) (names []string) {
 	return slices.Compact(names)
 }
 
-// isForbiddenRequestHeader knows those that a case tries to set: they are dropped.
+// isForbiddenRequestHeader has the forbidden headers that a case tries to set. Browsers drop
+// them.
 func isForbiddenRequestHeader(name string) bool {
 	return name == "cookie" || name == "origin" || strings.HasPrefix(name, "sec-") || strings.HasPrefix(name, "access-control-")
 }

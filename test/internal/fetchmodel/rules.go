@@ -52,7 +52,7 @@ type WireResponse struct {
 	Decision string // "allowed <rule>", "denied <reason>" or "none"
 }
 
-// Serve answers a request; answer is what the origin server says if it is asked.
+// Serve answers a request. answer is the origin server's response.
 func (b *Bucket) Serve(r WireRequest, answer WireResponse) WireResponse {
 	if r.Method == http.MethodOptions && (r.Origin != "" || r.RequestMethod != "") {
 		return b.preflight(r)

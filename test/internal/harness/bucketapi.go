@@ -72,7 +72,7 @@ type APIProxy struct {
 	Binary            string
 }
 
-// APIOptions are what differs between the proxies that tests start.
+// APIOptions are the parts of an APIProxy that tests choose.
 type APIOptions struct {
 	Storage string       // empty: a new directory
 	Origin  http.Handler // nil: answers 200 to everything

@@ -102,6 +102,6 @@ func startBrowser() {
 // stopBrowser ends the Chromium, if there is one; its profile goes with it.
 func stopBrowser() {
 	if browser.ctx != nil {
-		_ = chromedp.Cancel(browser.ctx) // which waits
+		_ = chromedp.Cancel(browser.ctx) // which waits until it has ended
 	}
 }

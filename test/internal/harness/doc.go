@@ -5,5 +5,5 @@
 // client would, and what tests read from Caddy: counters, memory, goroutines.
 //
 // The Caddy is the one that CADDY_BIN names. Without CADDY_BIN the first test of a package
-// builds it from the sources into bin/caddy-test, which takes a second when nothing changed.
+// builds it from the sources into bin/caddy-test, which takes a second if nothing has changed.
 package harness

@@ -42,8 +42,8 @@ func PreflightHeader(origin, method, requestHeaders string) http.Header {
 	return h
 }
 
-// Get returns the body that a URL answers with. A name below localhost is taken for
-// 127.0.0.1: Go's resolver does not know such names.
+// Get returns the body of the response to a GET. It replaces localhost, which may be ::1, with
+// 127.0.0.1.
 func Get(t *testing.T, url string) string {
 	t.Helper()
 	response, err := http.Get(strings.Replace(url, "localhost", "127.0.0.1", 1))

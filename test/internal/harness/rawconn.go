@@ -31,8 +31,8 @@ func (tb *Testbed) Dial(t *testing.T) *RawConn {
 	return &RawConn{conn, bufio.NewReader(conn)}
 }
 
-// Send sends text as it is. A server that has had enough may close the connection
-// before it has read everything, which shows in the answer.
+// Send sends text as it is. The server may close the connection before it has read all of it,
+// which shows in the response.
 func (c *RawConn) Send(text string) { _, _ = io.WriteString(c, text) }
 
 // RawResponse is a response that was read to its end.
@@ -83,8 +83,8 @@ func (tb *Testbed) Exchange(t *testing.T, method, uri string, lines ...string) R
 	return c.Receive(t, method)
 }
 
-// GoodPreflight is an ordinary preflight that the rule app allows; GoodPreflightHeaders is what it
-// gets.
+// GoodPreflight is an ordinary preflight that the rule app allows. GoodPreflightHeaders are
+// the headers of the response, as AccessControl returns them.
 var (
 	GoodPreflight = PreflightText("Origin: https://app.example.com",
 		"Access-Control-Request-Method: PUT", "Access-Control-Request-Headers: content-type,x-oss-date")

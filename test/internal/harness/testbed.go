@@ -19,7 +19,7 @@ type Testbed struct {
 	Origin  *SpyOrigin
 }
 
-// TestbedConfig is what differs between testbeds.
+// TestbedConfig is the part of a testbed that tests choose.
 type TestbedConfig struct {
 	Rules  string       // cors.xml; empty: TestbedRules
 	Site   string       // the site's block; empty: TestbedSite. {{origin}} is the origin server's address
@@ -58,9 +58,9 @@ const TestbedSite = `oss_cors {
 reverse_proxy {{origin}}
 `
 
-// Caddy reads headers of up to 16 KB by default: with more, longer ones come as far as our
-// own bounds. The timeouts end what slow clients hold: by default a header may take a
-// minute, and a body for ever.
+// By default Caddy reads headers of up to 16 KB. With 1 MB, longer headers reach the module's
+// own bounds. The timeouts end what slow clients hold: by default a header may take a minute,
+// and a body for ever.
 const testbedCaddyfile = `{
 	admin 127.0.0.1:%s
 	auto_https off

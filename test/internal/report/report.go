@@ -30,7 +30,8 @@ func Duration(t *testing.T, variable string) time.Duration {
 	return d
 }
 
-// RequirePrograms fails the test unless programs that only measurements need are there.
+// RequirePrograms fails the test unless these programs are installed. Only measurements need
+// them.
 func RequirePrograms(t *testing.T, names ...string) {
 	t.Helper()
 	packages := map[string]string{"taskset": "util-linux"}
@@ -48,7 +49,7 @@ func RequirePrograms(t *testing.T, names ...string) {
 	}
 }
 
-// WriteSection replaces what stands between a section's two marks in a page of docs.
+// WriteSection replaces the text between a section's two marks in a page of docs.
 func WriteSection(t *testing.T, page, section, text string) {
 	t.Helper()
 	path := filepath.Join(harness.RepoRoot, "docs", page)
@@ -81,7 +82,7 @@ func MarkdownTable(rows [][]string) string {
 	return b.String()
 }
 
-// Machine describes the machine, the date and the load under which a measurement is made.
+// Machine describes the machine, its load and the date, for the report of a measurement.
 func Machine(t *testing.T, programs ...string) string {
 	t.Helper()
 	model := "unknown"
@@ -131,7 +132,7 @@ func (s Series) quantile(q float64) float64 {
 // Median returns the middle of the sorted results.
 func (s Series) Median() float64 { return s.quantile(0.5) }
 
-// Over divides by another series, round by round: what slows a whole round down cancels.
+// Over divides by another series, round by round: what slows down a whole round cancels out.
 func (s Series) Over(other Series) Series {
 	ratios := make(Series, min(len(s), len(other)))
 	for i := range ratios {
@@ -140,7 +141,7 @@ func (s Series) Over(other Series) Series {
 	return ratios
 }
 
-// Ratio shows a series of ratios: its median, and the quarter on either side of it.
+// Ratio formats a series of ratios: the median, and the quartiles.
 func (s Series) Ratio() string {
 	return fmt.Sprintf("%.3f (%.3f–%.3f)", s.Median(), s.quantile(0.25), s.quantile(0.75))
 }

@@ -43,10 +43,10 @@ http://:{$PORT} {
 }
 `
 
-// Refresh is how often a document that is used is read again: the default.
+// Refresh is the default refresh: how often a document that is in use is read again.
 const Refresh = 5 * time.Second
 
-// Proxy is a proxy over a directory of many buckets' rules.
+// Proxy is a proxy with a directory of many buckets' rules.
 type Proxy struct {
 	*harness.Process
 	dir            string
@@ -56,7 +56,7 @@ type Proxy struct {
 	Bytes          int // of all documents
 }
 
-// NewProxy prepares one that is not running yet.
+// NewProxy prepares a Proxy that Start starts.
 func NewProxy(t *testing.T, buckets int) *Proxy {
 	t.Helper()
 	dir := t.TempDir()
@@ -77,8 +77,8 @@ func NewProxy(t *testing.T, buckets int) *Proxy {
 	return p
 }
 
-// Start runs it, with documents that are used read again that often, and with additions to
-// the environment.
+// Start starts the proxy with this refresh, and with additions to the environment. It is
+// stopped when the test ends.
 func (p *Proxy) Start(t *testing.T, refresh time.Duration, env ...string) {
 	t.Helper()
 	ports := harness.FreePorts(t, 3)
@@ -87,10 +87,10 @@ func (p *Proxy) Start(t *testing.T, refresh time.Duration, env ...string) {
 	p.Process = harness.StartCaddy(t, p.dir, "Caddyfile", env, ports)
 }
 
-// Tenant is the name of a bucket.
+// Tenant returns the name of a bucket.
 func Tenant(i int) string { return fmt.Sprintf("tenant-%d", i) }
 
-// tenRules is a document as tenants write them.
+// tenRules is a document of ten rules, as a tenant might write it.
 func tenRules(tenant int) string {
 	var b strings.Builder
 	b.WriteString("<CORSConfiguration>\n")
@@ -112,8 +112,8 @@ func tenRules(tenant int) string {
 	return b.String()
 }
 
-// PreflightText is one that the last rule of a tenant's document allows, for one of its
-// objects.
+// PreflightText is the text of a preflight for an object of a bucket. The last rule of the
+// bucket's document allows it.
 func PreflightText(bucket string, object int) string {
 	tenant, _ := strings.CutPrefix(bucket, "tenant-")
 	return harness.RequestText("OPTIONS /"+bucket+"/"+strconv.Itoa(object)+" HTTP/1.1", "Host: store", "Origin: https://app9.tenant"+tenant+".example.com",

@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-oss-cors/caddy-oss-cors/test/internal/harness"
 )
 
-// Usage is what it takes to have all buckets in use.
+// Usage is the memory and CPU that a Proxy needs with all buckets in use.
 type Usage struct {
 	XMLBytes int // bytes of all documents
 	alone    int // resident with one bucket in use, in bytes
@@ -19,7 +19,8 @@ type Usage struct {
 	firstUse []time.Duration // sorted
 }
 
-// Use runs the proxy and has all buckets used, the first one before the others.
+// Use starts the proxy and sends preflights for all buckets, for the first one before the
+// others.
 func (p *Proxy) Use(t *testing.T) (u Usage) {
 	t.Helper()
 	p.Start(t, Refresh)
@@ -43,10 +44,10 @@ func (p *Proxy) Use(t *testing.T) (u Usage) {
 	return u
 }
 
-// TimesXML is memory as a multiple of the documents.
+// TimesXML returns memory as a multiple of the size of the documents.
 func (u Usage) TimesXML(bytes int) float64 { return float64(bytes) / float64(u.XMLBytes) }
 
-// FirstUseOf is how long the first use took at most for this share of the buckets.
+// FirstUseOf returns how long the first use took at most for this share of the buckets.
 func (u Usage) FirstUseOf(share float64) time.Duration {
 	return u.firstUse[min(int(share*float64(len(u.firstUse))), len(u.firstUse)-1)]
 }
@@ -60,8 +61,8 @@ func (u Usage) Log(t *testing.T) {
 	t.Logf("at rest: %.2f%% of a core", 100*u.Rest)
 }
 
-// UnknownNames asks for so many names and tells what came of it; something that grows
-// fails the test.
+// UnknownNames sends preflights for n names that are not buckets, and returns a sentence with
+// the result. The test fails if memory or metrics grow.
 func UnknownNames(t *testing.T, n int) string {
 	t.Helper()
 	p := NewProxy(t, 1)
