@@ -38,13 +38,13 @@ while [ "$round" != "$rounds" ]; do
 	get /report.csv https://office.example.com
 	preflight /report.csv https://office.example.com GET
 
-	# Denied: method, header, and no origin that the rules know.
+	# Denied: for the method, for a header, and for origins that the rules do not allow.
 	preflight /photo.jpg $app DELETE
 	preflight /photo.jpg $app PUT content-type,x-trace-id
 	get /photo.jpg https://app.example.com:8443
 	[ $((round % 3)) != 0 ] || get /photo.jpg null
 
-	# No matter of CORS: a form, and a page of the same origin.
+	# These do not need CORS: a form, and a page of the same origin.
 	curl -sS -o /dev/null -d text=hello -H 'Origin: https://forum.example.net' -H 'Sec-Fetch-Mode: navigate' "$proxy/comment"
 	curl -sS -o /dev/null -d text=hello -H "Origin: $proxy" "$proxy/comment"
 done

@@ -1,5 +1,5 @@
-// What the browser does with a request: used by the page, and by the frames in which it is
-// made from other origins.
+// What the browser does with a request: used by the page, and by the frames that send it from
+// other origins.
 async function perform(url, { method, headers, body }) {
   try {
     const response = await fetch(url, { method, headers, body, credentials: 'omit', cache: 'no-store' });

@@ -1,6 +1,6 @@
 // The requests, and the page that shows them.
 
-// Where requests are made from. The origins themselves are not written here: each place
+// Where requests are sent from. The origins themselves are not written here: each place
 // reports its own.
 const stranger = new URL(location.href);
 stranger.hostname = '127.0.0.1';
@@ -112,8 +112,8 @@ async function run() {
   root.dataset.runs = Number(root.dataset.runs ?? 0) + 1;
 }
 
-// checkProxy tells a proxy that does not answer from one that refuses: in this mode any
-// answer will do.
+// checkProxy distinguishes a proxy that does not answer from one that refuses: in the mode
+// no-cors, any answer is enough.
 async function checkProxy(proxy) {
   try {
     await fetch(proxy, { mode: 'no-cors', cache: 'no-store' });

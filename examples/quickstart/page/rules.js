@@ -1,5 +1,5 @@
-// What a rules document says of a request, worked out from its XML, and what browsers make
-// of that. Written for this page, apart from Caddy's code, so that the two check each other.
+// What a rules document says about a request, worked out from its XML, and what browsers do
+// with that. Written for this page, apart from Caddy's code, so that the two check each other.
 
 // parseRules reads a CORSConfiguration.
 function parseRules(xml) {
@@ -30,8 +30,8 @@ function matches(pattern, value) {
     : value.length >= prefix.length + suffix.length && value.startsWith(prefix) && value.endsWith(suffix);
 }
 
-// firstMatch returns the first rule in which origin, method and every header hold; else
-// the rule that held longest, if any has the origin, and what it lacks.
+// firstMatch returns the first rule that matches the origin, the method and every header;
+// otherwise the nearest rule, if any allows the origin, and what it lacks.
 function firstMatch(rules, origin, method, headers = []) {
   let nearest = { held: 0, lacks: origin };
   for (const rule of rules) {
@@ -47,8 +47,9 @@ function firstMatch(rules, origin, method, headers = []) {
   return nearest;
 }
 
-// The Fetch standard's safelists: methods and request headers that need no preflight, and
-// response headers that need no permission.
+// The Fetch standard's safelists: methods and request headers that do not need a preflight, and
+// response headers that scripts may always read (https://fetch.spec.whatwg.org/#cors-safelisted-method,
+// #cors-safelisted-request-header, #cors-safelisted-response-header-name).
 const simpleMethods = ['GET', 'HEAD', 'POST'];
 const simpleTypes = ['text/plain', 'multipart/form-data', 'application/x-www-form-urlencoded'];
 const simpleHeaders = ['accept', 'accept-language', 'content-language'];
@@ -60,13 +61,13 @@ function needsPermission([name, value]) {
   return !simpleHeaders.includes(name);
 }
 
-// expect says what a browser that keeps to the Fetch standard must do with a request from
-// an origin, and which of the response headers that are asked for it must show.
+// expect says what a browser that follows the Fetch standard must do with a request from an
+// origin, and which of the response headers that the page reads it must show.
 function expect(rules, origin, { method, headers = {}, reads }) {
   const asked = Object.entries(headers).filter(needsPermission).map(([name]) => name.toLowerCase()).sort();
   const preflight = asked.length > 0 || !simpleMethods.includes(method);
   let match = preflight ? firstMatch(rules, origin, method, asked) : {};
-  if (!match.lacks) match = firstMatch(rules, origin, method); // the request itself: its headers are not judged
+  if (!match.lacks) match = firstMatch(rules, origin, method); // for the request itself, headers do not matter
   const allowed = !match.lacks;
   const readable = reads.filter((name) => allowed && (readableHeaders.includes(name) || match.rule.exposed.includes(name)));
   return { ...match, allowed, preflight, readable };
