@@ -7,33 +7,35 @@ import (
 	"testing"
 
 	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
+	"github.com/caddy-oss-cors/caddy-oss-cors/internal/explain"
+	"github.com/caddy-oss-cors/caddy-oss-cors/internal/running"
 )
 
-// expectAgreement fails the test if what explains a request disagrees with how it was
-// answered. It is asked of every request that the integration tests send through a single
-// handler with a single document.
+// expectAgreement fails the test if the explanation of a request disagrees with how it was
+// answered. It checks every request that the integration tests send through a single handler
+// with a single document.
 func expectAgreement(t testing.TB, requestLine string, lines []string, answer reply) {
 	t.Helper()
-	handlers := liveHandlers.all()
-	if len(handlers) != 1 || handlers[0].Bucket != nil || !answeredByHandler(answer) {
+	sites := running.Sites()
+	if len(sites) != 1 || sites[0].PerBucket() || !answeredByHandler(answer) {
 		return
 	}
-	rules, err := handlers[0].source.Rules(t.Context(), "")
+	rules, err := sites[0].Source.Rules(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	method, _, _ := strings.Cut(requestLine, " ")
-	q := explainRequest{Method: method, RequestHeaders: valuesOf(lines, "Access-Control-Request-Headers")}
+	q := explain.Request{Method: method, Headers: valuesOf(lines, "Access-Control-Request-Headers")}
 	origins, methods := valuesOf(lines, "Origin"), valuesOf(lines, "Access-Control-Request-Method")
 	preflight := method == "OPTIONS"
 	if preflight && len(methods) == 1 {
 		q.Method = methods[0]
 	}
 	if len(origins) != 1 || preflight && len(methods) != 1 {
-		return // not what can be asked
+		return // explain takes one of each
 	}
 	q.Origin = origins[0]
-	e := explain(handlers[0], rules, q)
+	e := explain.New(rules.Ruleset, sites[0].Policy, q)
 	j := e.Actual
 	if preflight {
 		j = e.Preflight
@@ -42,6 +44,8 @@ func expectAgreement(t testing.TB, requestLine string, lines []string, answer re
 	for name, value := range j.ResponseHeaders {
 		if name, ok := strings.CutPrefix(name, "Access-Control-"); ok {
 			want = append(want, name+": "+value)
+		} else if !listHas(answer.Header[name], value) { // Vary
+			t.Errorf("%s %q was answered with %s %q, and is explained with %q", requestLine, lines, name, answer.Header[name], value)
 		}
 	}
 	slices.Sort(want)

@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddy-oss-cors/caddy-oss-cors/internal/running"
 	"github.com/caddy-oss-cors/caddy-oss-cors/metrics"
 	"github.com/caddy-oss-cors/caddy-oss-cors/rulesource"
 )
@@ -68,7 +69,7 @@ func BenchmarkHandler(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer func() { _ = source.Cleanup() }()
-	handler := &Handler{source: source, log: zap.NewNop()}
+	handler := &Handler{site: &running.Site{Source: source}, log: zap.NewNop()}
 	for _, request := range benchRequests {
 		b.Run(request.name, func(b *testing.B) {
 			// What Caddy puts into a request's context, made once: its cost is not ours.
@@ -215,9 +216,9 @@ func observedHandler(b *testing.B, on, logged bool) http.Handler {
 	if logged {
 		server.Logs = new(caddyhttp.ServerLogConfig)
 	}
-	handler := &Handler{source: open(&rulesource.Options{Store: metrics.NewStore(), Metrics: opts}), log: zap.NewNop(), DebugHeader: on}
+	handler := &Handler{site: &running.Site{Source: open(&rulesource.Options{Store: metrics.NewStore(), Metrics: opts})}, log: zap.NewNop(), DebugHeader: on}
 	if on {
-		handler.shadow = open(&rulesource.Options{})
+		handler.site.Shadow = open(&rulesource.Options{})
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx := context.WithValue(r.Context(), caddyhttp.ServerCtxKey, server)

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/rulesource"
 )
 
 // Bucket says which bucket a request is for. One of its fields is set.
@@ -54,7 +56,7 @@ func (b *Bucket) of(r *http.Request) (bucket, key string) {
 	default:
 		bucket, key = b.ofHost(r.Host, path)
 	}
-	if !isBucketName(bucket) || hasDotSegment(r.URL.Path) {
+	if !rulesource.IsBucketName(bucket) || hasDotSegment(r.URL.Path) {
 		return "", key
 	}
 	return bucket, key
@@ -76,18 +78,6 @@ func (b *Bucket) ofHost(host, path string) (bucket, key string) {
 		}
 	}
 	return "", path
-}
-
-// isBucketName reports whether OSS allows the name: 3 to 63 of a-z, 0-9 and -, with no -
-// at the ends.
-func isBucketName(name string) bool {
-	for i := range len(name) {
-		c := name[i]
-		if (c < 'a' || 'z' < c) && (c < '0' || '9' < c) && c != '-' {
-			return false
-		}
-	}
-	return 3 <= len(name) && len(name) <= 63 && name[0] != '-' && name[len(name)-1] != '-'
 }
 
 // hasDotSegment reports whether a path has a "." or ".." segment, be it between slashes or

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
+	"github.com/caddy-oss-cors/caddy-oss-cors/internal/running"
 	"github.com/caddy-oss-cors/caddy-oss-cors/metrics"
 	"github.com/caddy-oss-cors/caddy-oss-cors/rulesource"
 )
@@ -86,7 +87,7 @@ func handlerOf(b *testing.B, dir string) *Handler {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = source.Cleanup() })
-	return &Handler{source: source, log: zap.NewNop(), Bucket: &Bucket{Path: true}}
+	return &Handler{site: &running.Site{Source: source}, log: zap.NewNop(), Bucket: &Bucket{Path: true}}
 }
 
 // tenantRules is a document as tenants write them.

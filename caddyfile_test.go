@@ -3,6 +3,7 @@ package osscors
 import (
 	"bytes"
 	"encoding/json"
+	goflag "flag"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 )
+
+var update = goflag.Bool("update", false, "write the golden files anew")
 
 // Each golden file is a Caddyfile and the JSON that it adapts to.
 func TestCaddyfiles(t *testing.T) {

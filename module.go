@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -14,6 +13,9 @@ import (
 
 	"github.com/caddy-oss-cors/caddy-oss-cors/bucketapi"
 	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
+	_ "github.com/caddy-oss-cors/caddy-oss-cors/internal/adminapi" // one import registers all modules
+	_ "github.com/caddy-oss-cors/caddy-oss-cors/internal/command"
+	"github.com/caddy-oss-cors/caddy-oss-cors/internal/running"
 	"github.com/caddy-oss-cors/caddy-oss-cors/metrics"
 	"github.com/caddy-oss-cors/caddy-oss-cors/rulesource"
 )
@@ -27,19 +29,19 @@ func init() {
 // It loads CORS rules in the format of OSS's CORSConfiguration. Preflights are answered
 // by the first rule that matches origin, method and headers, as OSS answers them: 200, or
 // 403 in OSS's own words; they reach neither authentication nor the origin server. Actual
-// requests go on, and their responses get the Access-Control headers that the rules give
-// them, whatever their status and whoever made them; those of the origin server's own are
-// removed. A request that no rule matches is served without Access-Control headers, and
-// never refused: CORS is no access control.
+// requests go on, and their responses get the Access-Control headers that the rules call
+// for, whatever their status and whichever handler made them; those that the origin server
+// set are removed. A request that no rule matches is served without Access-Control headers,
+// and is never refused: CORS is not access control.
 //
-// What is decided is counted, in the metrics that begin with caddy_oss_cors_. It shows in
-// the access log, as the object oss_cors, and in placeholders:
+// Decisions are counted in the metrics that begin with caddy_oss_cors_. They show in the
+// access log, as the object oss_cors, and in placeholders:
 //
 // Placeholder | Description
 // ------------|-------------
-// `{http.oss_cors.outcome}` | `allowed`, `denied`, or `none` where CORS has no say
+// `{http.oss_cors.outcome}` | `allowed`, `denied`, or `none` where the rules do not apply: not a CORS request
 // `{http.oss_cors.rule}` | The rule that matched or, on a denial, the nearest; empty if there is none
-// `{http.oss_cors.reason}` | Why the request was denied, such as `origin` or `header`; empty if it was not
+// `{http.oss_cors.reason}` | Why the request was denied, such as `origin` or `rules_unavailable`; empty if it was not
 // `{http.oss_cors.bucket}` | The bucket, if `bucket` is set and the request names one
 type Handler struct {
 	// RulesRaw is where the rules come from: a module in the namespace
@@ -51,8 +53,8 @@ type Handler struct {
 	Bucket *Bucket `json:"bucket,omitempty"`
 
 	// BucketAPI serves OSS's PutBucketCors, GetBucketCors and DeleteBucketCors. For
-	// the source storage only. Default: none; ?cors is then the origin server's
-	// business.
+	// the source storage only. Default: none; requests with ?cors then go on to the
+	// origin server.
 	BucketAPI *BucketAPI `json:"bucket_api,omitempty"`
 
 	// ResponseVary adds "Vary: Origin" to every response, as ResponseVary in the
@@ -71,8 +73,8 @@ type Handler struct {
 	// written, or "inline".
 	Name string `json:"name,omitempty"`
 
-	// Shadow is a file of candidate rules. They are judged beside those in force, and
-	// what they would change is counted and logged; they never affect an answer. The
+	// Shadow is a file of candidate rules. They are evaluated with those in force, and
+	// what they would change is counted and logged; they never affect a response. The
 	// file is read again as often, and may have as many rules, as those in force.
 	// For the sources file and inline only. Default: none.
 	Shadow string `json:"shadow,omitempty"`
@@ -83,11 +85,12 @@ type Handler struct {
 	DeniedOrigins *int `json:"denied_origins,omitempty"`
 
 	// DebugHeader puts the decision on every response, as X-Oss-Cors-Decision: the
-	// rule, or the reason, the value at fault and the nearest rule. Default: false.
+	// rule, or the reason, the value that is not allowed and the nearest rule. Default:
+	// false.
 	DebugHeader bool `json:"debug_header,omitempty"`
 
-	log            *zap.Logger
-	source, shadow rulesource.Source
+	log  *zap.Logger
+	site *running.Site
 }
 
 // CaddyModule returns the Caddy module information.
@@ -107,8 +110,11 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("oss_cors rules: %w", err)
 	}
-	h.source = module.(rulesource.Source)
 	h.log = ctx.Logger()
+	h.site = &running.Site{
+		Source: module.(rulesource.Source),
+		Policy: corsrules.Policy{ResponseVary: h.ResponseVary, AllowCredentials: h.AllowCredentials},
+	}
 	if err := h.check(); err != nil {
 		return fmt.Errorf("oss_cors: %w", err)
 	}
@@ -116,39 +122,38 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("oss_cors rules:\n%w", err)
 	}
 	if h.BucketAPI != nil {
-		if err := h.BucketAPI.provision(h.source, h.log); err != nil {
+		if err := h.BucketAPI.provision(h.site.Source, h.log); err != nil {
 			return fmt.Errorf("oss_cors bucket_api:\n%w", err)
 		}
 	}
 	if err := registerMetrics(ctx.GetMetricsRegistry()); err != nil {
 		return err
 	}
-	liveHandlers.add(h)
+	running.Add(h.site)
 	return nil
 }
 
-// Cleanup implements caddy.CleanerUpper.
+// Cleanup implements caddy.CleanerUpper. It also runs after a failed Provision.
 func (h *Handler) Cleanup() error {
-	liveHandlers.remove(h)
+	running.Remove(h.site)
 	return nil
 }
 
-// check looks at the options beside the rules.
+// check checks the options other than the rules.
 func (h *Handler) check() error {
 	if h.Name == metrics.OtherBuckets {
-		return fmt.Errorf("name %s is what buckets without counts of their own share: choose another", h.Name)
+		return fmt.Errorf("name %s is reserved: choose another", h.Name)
 	}
 	if h.DeniedOrigins != nil && *h.DeniedOrigins < 0 {
 		return fmt.Errorf("denied_origins is %d: a whole number is needed, 0 for none", *h.DeniedOrigins)
 	}
-	_, many := h.source.(rulesource.PerBucket)
-	if many && h.Name != "" {
+	if h.site.PerBucket() && h.Name != "" {
 		return errors.New("name is for rules of one document: with many buckets the label is the bucket")
 	}
 	if h.Bucket != nil {
 		return h.Bucket.validate()
 	}
-	if many {
+	if h.site.PerBucket() {
 		return errors.New("rules of many buckets need bucket, which says where a request names one: bucket path, bucket host <domain…> or bucket name <name>")
 	}
 	return nil
@@ -166,24 +171,25 @@ func (h *Handler) open(ctx caddy.Context) error {
 	if h.DeniedOrigins != nil {
 		opts.Metrics.DeniedOrigins = *h.DeniedOrigins
 	}
-	if err := h.source.Open(ctx, opts); err != nil {
+	if err := h.site.Source.Open(ctx, opts); err != nil {
 		return err
 	}
 	if h.Shadow == "" {
 		return nil
 	}
-	var err error
-	if h.shadow, err = rulesource.ShadowOf(h.source, h.Shadow); err != nil {
+	shadow, err := rulesource.ShadowOf(h.site.Source, h.Shadow)
+	if err != nil {
 		return err
 	}
-	return h.shadow.Open(ctx, &rulesource.Options{
+	h.site.Shadow = shadow
+	return shadow.Open(ctx, &rulesource.Options{
 		AllowCredentials: h.AllowCredentials,
 		Logger:           h.log.Named("shadow"),
 	})
 }
 
-// registerMetrics shows the process's counts in a configuration's registry, once however
-// many handlers it has.
+// registerMetrics shows the process's counts in a configuration's registry, once for all of
+// its handlers.
 func registerMetrics(registry prometheus.Registerer) error {
 	err := registry.Register(metrics.Default)
 	if errors.As(err, new(prometheus.AlreadyRegisteredError)) {
@@ -192,61 +198,21 @@ func registerMetrics(registry prometheus.Registerer) error {
 	return err
 }
 
-// ServeHTTP answers a preflight, or decorates the response to an actual request.
+// ServeHTTP answers a preflight, or has the response to an actual request carry the headers
+// that its decision calls for.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if a := answerOf(r); a != nil { // another instance has decided
-		return a.decorate(w, r, next)
+	if d := fromContext(r); d != nil { // another oss_cors handler has decided
+		return d.decorate(w, r, next)
 	}
-	a := h.decide(r)
-	a.observe() // before next, which may panic
-	if a.kind == metrics.Preflight {
-		return a.answerPreflight(w)
+	d := h.decide(r)
+	d.count() // before next, which may panic
+	if d.request.Kind == corsrules.Preflight {
+		return d.answerPreflight(w)
 	}
-	if h.BucketAPI != nil && bucketapi.IsRequest(r, a.key) {
-		next = h.BucketAPI.handler(a.bucket)
+	if h.BucketAPI != nil && bucketapi.IsRequest(r, d.key) {
+		next = h.BucketAPI.handler(d.bucket) // decorated by the rules from before the request
 	}
-	return a.decorate(w, r, next)
-}
-
-// decide asks the rules in force for the request's bucket.
-func (h *Handler) decide(r *http.Request) *answer {
-	a := &answer{
-		handler: h, request: r, kind: metrics.Actual,
-		origin: first(r.Header["Origin"]), method: r.Method, host: r.Host, uri: r.RequestURI,
-	}
-	if isPreflight(r) {
-		a.kind, a.method, a.start = metrics.Preflight, first(r.Header["Access-Control-Request-Method"]), time.Now()
-	}
-	if h.Bucket != nil {
-		a.bucket, a.key = h.Bucket.of(r)
-	}
-	if a.rules, a.unreachable = h.source.Rules(r.Context(), a.bucket); a.unreachable == nil {
-		a.decision = judge(a.rules.Ruleset, a.kind, r)
-	}
-	return a
-}
-
-// judge is what the rules in force say of a request.
-func judge(rules *corsrules.Ruleset, kind metrics.Kind, r *http.Request) corsrules.Decision {
-	d := ask(rules, kind, r)
-	if excused(d, kind, r) {
-		return corsrules.Decision{}
-	}
-	return d
-}
-
-// ask asks rules, be they in force or a shadow.
-func ask(rules *corsrules.Ruleset, kind metrics.Kind, r *http.Request) corsrules.Decision {
-	if kind == metrics.Preflight {
-		return rules.Preflight(r.Header["Origin"], r.Header["Access-Control-Request-Method"], r.Header["Access-Control-Request-Headers"])
-	}
-	return rules.Actual(r.Header["Origin"], r.Method)
-}
-
-// excused reports whether the absence of a match denies nothing: to an actual request that
-// needs none.
-func excused(d corsrules.Decision, kind metrics.Kind, r *http.Request) bool {
-	return d.Outcome == corsrules.Denied && kind == metrics.Actual && !needsCORS(r)
+	return d.decorate(w, r, next)
 }
 
 // Interface guards

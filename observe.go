@@ -14,66 +14,78 @@ import (
 	"github.com/caddy-oss-cors/caddy-oss-cors/metrics"
 )
 
-// observe counts the decision, compares it with the shadow's, and makes it known to
-// Caddy's placeholders and access log.
-func (a *answer) observe() {
-	a.denials = a.rules.Count(a.kind, a.decision, a.origin)
-	if a.handler.shadow != nil {
-		a.compareShadow()
+// count counts the decision, compares it with the shadow's, and makes it known to Caddy's
+// placeholders and access log.
+func (d *decided) count() {
+	d.denials = d.rules.Count(kindOf(d.request), d.decision, d.request.Origin)
+	if d.handler.site.Shadow != nil {
+		d.compareShadow()
 	}
-	ctx := a.request.Context()
+	ctx := d.http.Context()
 	if repl, ok := ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
-		repl.Map(a.placeholder)
+		repl.Map(d.placeholder)
 	}
 	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server.Logs != nil {
-		ctx.Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields).Add(zap.Object("oss_cors", a))
+		ctx.Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields).Add(zap.Object("oss_cors", d))
 	}
 }
 
-// compareShadow counts and logs what the candidate rules would change. Nothing would
-// where no Access-Control header is needed.
-func (a *answer) compareShadow() {
-	live := a.decision.Outcome
+// kindOf is the kind as metrics count it.
+func kindOf(r corsrules.Request) metrics.Kind {
+	if r.Kind == corsrules.Preflight {
+		return metrics.Preflight
+	}
+	return metrics.Actual
+}
+
+// compareShadow counts and logs what the candidate rules would change.
+func (d *decided) compareShadow() {
+	live := d.decision.Outcome
 	if live == corsrules.None {
 		return
 	}
-	candidates, _ := a.handler.shadow.Rules(a.request.Context(), "") // a file is always reachable
-	shadow := ask(candidates.Ruleset, a.kind, a.request)
-	if live == shadow.Outcome || excused(shadow, a.kind, a.request) {
+	candidates, _ := d.handler.site.Shadow.Rules(d.http.Context(), "") // a file is always available
+	shadow := candidates.Decide(d.request)
+	if shadow.Outcome == live || shadow.Outcome == corsrules.None {
 		return
 	}
-	if !shouldLog(a.rules.Metrics.ShadowChange(a.kind, live == corsrules.Allowed, a.origin)) {
+	if !shouldLog(d.rules.Metrics.ShadowChange(kindOf(d.request), live == corsrules.Allowed, d.request.Origin)) {
 		return
 	}
-	a.handler.log.Named("shadow").Info("the candidate CORS rules would change an outcome",
-		zap.String("ruleset", a.rules.Name),
-		zap.Stringer("kind", a.kind),
-		zap.String("origin", metrics.OriginLabel(a.origin)),
-		zap.String("method", short(a.method)),
-		zap.Object("live", decisionFields{a.decision}),
+	d.handler.log.Named("shadow").Info("the candidate CORS rules would change an outcome",
+		zap.String("ruleset", d.rules.Name),
+		zap.Stringer("kind", d.request.Kind),
+		zap.String("origin", metrics.OriginLabel(d.request.Origin)),
+		zap.String("method", truncate(d.request.Method)),
+		zap.Object("live", decisionFields{d.decision}),
 		zap.Object("shadow", decisionFields{shadow}))
 }
 
-// observeResponse looks at a response that is about to be written: by then it has all
-// headers, its request ID among them.
-func (a *answer) observeResponse(h http.Header, status int, removed bool) {
+// observeResponse looks at a response that is about to be written: by then it has all its
+// headers, the request ID among them. It does so once for a request, even if that has a
+// second response by handle_errors.
+func (d *decided) observeResponse(h http.Header, status int, removed bool) {
+	if d.observed {
+		return
+	}
+	d.observed = true
 	if removed {
-		a.rules.Metrics.UpstreamHeadersRemoved()
+		d.rules.Metrics.UpstreamHeadersRemoved()
 	}
-	if a.echoesOrigin() && isCacheable(a.method, status, h) && !listHas(h["Vary"], "Origin") && !listHas(h["Vary"], "*") {
-		a.cacheUnsafe()
+	if d.decision.NamesOrigin() && isCacheable(d.method, status, h) && !listHas(h["Vary"], "Origin") && !listHas(h["Vary"], "*") {
+		d.cacheUnsafe()
 	}
-	if shouldLog(a.denials) {
-		a.logDenial(givenRequestID(h))
+	if shouldLog(d.denials) {
+		d.logDenial(givenRequestID(h))
 	}
 }
 
-func (a *answer) cacheUnsafe() {
-	if a.rules.Metrics.CacheUnsafe() == 1 {
-		a.handler.log.Warn("a cache may give this response to another origin: it is cacheable, names one allowed origin and has no Vary: Origin; set ResponseVary in the rules, or response_vary",
-			zap.String("ruleset", a.rules.Name),
-			zap.String("uri", short(a.uri)),
-			zap.String("rule", a.decision.Rule.Name()))
+func (d *decided) cacheUnsafe() {
+	if d.rules.Metrics.CacheUnsafe() == 1 {
+		d.handler.log.Warn("a cache may give this response to another origin: it is cacheable, names one allowed origin and has no Vary: Origin; set ResponseVary in the rules, or response_vary",
+			zap.String("ruleset", d.rules.Name),
+			zap.String("uri", truncate(d.path)),
+			zap.String("rule", d.decision.Rule.Name()))
 	}
 }
 
@@ -101,17 +113,17 @@ func isCacheable(method string, status int, h http.Header) bool {
 		!listHas(control, "no-store") && !listHas(control, "private")
 }
 
-// logDenial writes a line on a denial, with the request ID that the client was given, so
-// that a user's 403 can be found.
-func (a *answer) logDenial(requestID string) {
-	a.handler.log.Info("CORS request denied",
-		zap.String("ruleset", a.rules.Name),
-		zap.Stringer("kind", a.kind),
-		zap.String("origin", metrics.OriginLabel(a.origin)),
-		zap.String("method", short(a.method)),
-		zap.Inline(decisionFields{a.decision}),
-		zap.String("host", short(a.host)),
-		zap.String("uri", short(a.uri)),
+// logDenial logs a denial, with the request ID that the client was given, so that a user's
+// 403 can be found.
+func (d *decided) logDenial(requestID string) {
+	d.handler.log.Info("CORS request denied",
+		zap.String("ruleset", d.rules.Name),
+		zap.Stringer("kind", d.request.Kind),
+		zap.String("origin", metrics.OriginLabel(d.request.Origin)),
+		zap.String("method", truncate(d.request.Method)),
+		zap.Inline(decisionFields{d.decision}),
+		zap.String("host", truncate(d.host)),
+		zap.String("uri", truncate(d.path)),
 		zap.String("request_id", requestID))
 }
 
@@ -119,7 +131,7 @@ func (a *answer) logDenial(requestID string) {
 func givenRequestID(h http.Header) string {
 	for _, key := range []string{"X-Oss-Request-Id", "X-Amz-Request-Id", "X-Request-Id"} {
 		if id := h.Get(key); id != "" {
-			return short(id)
+			return truncate(id)
 		}
 	}
 	return ""
@@ -133,7 +145,7 @@ func (d decisionFields) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 	enc.AddString("outcome", d.Outcome.String())
 	if d.Reason != corsrules.NoReason {
 		enc.AddString("reason", d.Reason.String())
-		enc.AddString("value", short(d.Value))
+		enc.AddString("value", truncate(d.Value))
 	}
 	if rule := ruleName(d.Decision); rule != "" {
 		enc.AddString("rule", rule)
@@ -142,28 +154,28 @@ func (d decisionFields) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 }
 
 // MarshalLogObject implements zapcore.ObjectMarshaler: the access log's fields.
-func (a *answer) MarshalLogObject(enc zapcore.ObjectEncoder) error {
-	if a.bucket != "" {
-		enc.AddString("bucket", a.bucket)
+func (d *decided) MarshalLogObject(enc zapcore.ObjectEncoder) error {
+	if d.bucket != "" {
+		enc.AddString("bucket", d.bucket)
 	}
-	return decisionFields{a.decision}.MarshalLogObject(enc)
+	return decisionFields{d.decision}.MarshalLogObject(enc)
 }
 
 // placeholder gives {http.oss_cors.*} their values.
-func (a *answer) placeholder(key string) (any, bool) {
+func (d *decided) placeholder(key string) (any, bool) {
 	name, ok := strings.CutPrefix(key, "http.oss_cors.")
 	if !ok {
 		return nil, false
 	}
 	switch name {
 	case "outcome":
-		return a.decision.Outcome.String(), true
+		return d.decision.Outcome.String(), true
 	case "rule":
-		return ruleName(a.decision), true
+		return ruleName(d.decision), true
 	case "reason":
-		return a.decision.Reason.String(), true
+		return d.decision.Reason.String(), true
 	case "bucket":
-		return a.bucket, true
+		return d.bucket, true
 	}
 	return nil, false
 }
@@ -179,23 +191,25 @@ func ruleName(d corsrules.Decision) string {
 	return ""
 }
 
-// debugValue is the value of X-Oss-Cors-Decision.
-func (a *answer) debugValue() string {
-	var onStack [256]byte
-	d, value := &a.decision, onStack[:0]
-	value = append(value, d.Outcome.String()...)
-	if d.Reason != corsrules.NoReason {
-		value = append(append(value, "; reason="...), d.Reason.String()...)
+// debugHeader is the header that DebugHeader turns on.
+const debugHeader = "X-Oss-Cors-Decision"
+
+// debugValue is the value of the debug header.
+func (d *decided) debugValue() string {
+	decision := &d.decision
+	value := decision.Outcome.String()
+	if decision.Reason != corsrules.NoReason {
+		value += "; reason=" + decision.Reason.String()
 	}
-	if d.Value != "" {
-		value = appendToken(append(value, "; value="...), short(d.Value))
+	if decision.Value != "" {
+		value += "; value=" + string(appendToken(nil, truncate(decision.Value)))
 	}
-	if d.Rule != nil {
-		value = append(append(value, "; rule="...), d.Rule.Name()...)
-	} else if d.Nearest != nil {
-		value = append(append(value, "; nearest="...), d.Nearest.Name()...)
+	if decision.Rule != nil {
+		value += "; rule=" + decision.Rule.Name()
+	} else if decision.Nearest != nil {
+		value += "; nearest=" + decision.Nearest.Name()
 	}
-	return string(value)
+	return value
 }
 
 // appendToken appends text with each byte percent-encoded that a token cannot have, and "%",
@@ -212,10 +226,10 @@ func appendToken(dst []byte, text string) []byte {
 	return dst
 }
 
-// maxShown is how much of a request's own text a log line or header shows.
+// maxShown is how many bytes of a request's own text a log line or header shows.
 const maxShown = 300
 
-func short(s string) string {
+func truncate(s string) string {
 	if len(s) <= maxShown {
 		return s
 	}

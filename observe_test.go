@@ -19,8 +19,6 @@ func newName() string {
 
 var names int
 
-const debugHeader = "X-Oss-Cors-Decision"
-
 // The decision shows alike in the response header, the placeholders and the access log.
 func TestTheDecisionShows(t *testing.T) {
 	p := newProxy(t)

@@ -8,21 +8,17 @@ import (
 )
 
 // answerPreflight answers as OSS does (docs/oss-behaviour.md, section 3).
-func (a *answer) answerPreflight(w http.ResponseWriter) error {
-	answer := ossresponse.New(w, a.request, a.start)
-	removeAccessControl(w.Header())
-	a.setHeaders(w.Header(), new(headerValues))
-	switch {
-	case a.unreachable != nil:
-		return answer.Error(unreachable)
-	case a.decision.Outcome == corsrules.Allowed:
-		answer.Empty(http.StatusOK)
+func (d *decided) answerPreflight(w http.ResponseWriter) error {
+	response := ossresponse.New(w, d.http, d.start)
+	d.apply(w.Header())
+	if d.decision.Outcome == corsrules.Allowed {
+		response.Empty(http.StatusOK)
 		return nil
 	}
-	if shouldLog(a.denials) {
-		a.logDenial(answer.RequestID())
+	if shouldLog(d.denials) {
+		d.logDenial(response.RequestID())
 	}
-	return answer.Error(preflightErrors[a.decision.Reason])
+	return response.Error(preflightErrors[d.decision.Reason])
 }
 
 // The messages are OSS's own, misspellings included.
@@ -43,18 +39,19 @@ var (
 		Status: http.StatusBadRequest, Code: "BadRequest", EC: "0034-00000102",
 		Message: "Insufficient information. Request Access-Control-Request-Method header needed.",
 	}
-	unreachable = ossresponse.Error{ // OSS has no such case
+	rulesUnavailable = ossresponse.Error{ // OSS has no such case
 		Status: http.StatusServiceUnavailable, Code: "ServiceUnavailable",
 		Message: "The CORS rules of this bucket cannot be read at the moment. Please try again.",
 	}
 
 	preflightErrors = map[corsrules.Reason]ossresponse.Error{
-		corsrules.NoRules:        notEnabled,
-		corsrules.MissingOrigin:  missingOrigin,
-		corsrules.MissingMethod:  missingMethod,
-		corsrules.Malformed:      notAllowed,
-		corsrules.OriginMismatch: notAllowed,
-		corsrules.MethodMismatch: notAllowed,
-		corsrules.HeaderMismatch: notAllowed,
+		corsrules.NoRules:          notEnabled,
+		corsrules.RulesUnavailable: rulesUnavailable,
+		corsrules.MissingOrigin:    missingOrigin,
+		corsrules.MissingMethod:    missingMethod,
+		corsrules.Malformed:        notAllowed,
+		corsrules.OriginMismatch:   notAllowed,
+		corsrules.MethodMismatch:   notAllowed,
+		corsrules.HeaderMismatch:   notAllowed,
 	}
 )

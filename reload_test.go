@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/internal/running"
 )
 
 // quick is a rules file that is looked at as often as can be.
@@ -335,7 +337,7 @@ func TestNothingRunsOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, func() bool { return ours() == 0 })
-	if left := liveHandlers.all(); len(left) > 0 {
+	if left := running.Sites(); len(left) > 0 {
 		t.Errorf("%d handlers are still known", len(left))
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddy-oss-cors/caddy-oss-cors/internal/running"
 	"github.com/caddy-oss-cors/caddy-oss-cors/rulesource"
 )
 
@@ -322,8 +323,8 @@ func (s *readerFromSpy) ReadFrom(r io.Reader) (int64, error) {
 func TestReadFromIsPassedOn(t *testing.T) {
 	spy := &readerFromSpy{ResponseWriter: httptest.NewRecorder()}
 	body := struct{ io.Reader }{strings.NewReader("body")} // and nothing else: no WriterTo
-	a := &answer{handler: new(Handler), rules: new(rulesource.Rules)}
-	rw := &responseWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: spy}, answer: a}
+	d := &decided{handler: &Handler{site: new(running.Site)}, rules: new(rulesource.Rules)}
+	rw := &responseWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: spy}, decided: d}
 	if n, err := io.Copy(rw, body); n != 4 || err != nil || spy.from != io.Reader(body) {
 		t.Errorf("%d bytes, %v; read from %v", n, err, spy.from)
 	}

@@ -38,14 +38,16 @@ func BenchmarkDecide(b *testing.B) {
 				name := fmt.Sprintf("rules=%d/origins=%d/%s", rules, origins, c.desc)
 				b.Run("preflight/"+name, func(b *testing.B) {
 					b.ReportAllocs()
+					r := preflightRequest(origin, method, headers)
 					for b.Loop() {
-						rs.Preflight(origin, method, headers)
+						rs.Decide(ReadRequest(r))
 					}
 				})
 				b.Run("actual/"+name, func(b *testing.B) {
 					b.ReportAllocs()
+					r := actualRequest(origin, "PUT")
 					for b.Loop() {
-						rs.Actual(origin, "PUT")
+						rs.Decide(ReadRequest(r))
 					}
 				})
 			}
@@ -58,7 +60,8 @@ func BenchmarkDecideHeaderDenied(b *testing.B) {
 	origin, method := []string{"https://app9-9.example.com"}, []string{"PUT"}
 	headers := []string{"content-type,x-foo"}
 	b.ReportAllocs()
+	r := preflightRequest(origin, method, headers)
 	for b.Loop() {
-		rs.Preflight(origin, method, headers)
+		rs.Decide(ReadRequest(r))
 	}
 }

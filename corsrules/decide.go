@@ -1,23 +1,25 @@
 package corsrules
 
-import "strings"
+import "slices"
 
 // Outcome is what the rules say of a request.
 type Outcome uint8
 
 const (
-	// None: no matter of CORS. The zero Decision is one.
+	// None: not a CORS request, or one that no rule allows and that needs no CORS. The
+	// zero Decision has this outcome.
 	None Outcome = iota
 	// Allowed: a rule matched.
 	Allowed
-	// Denied: no rule matched, or the request could not be judged.
+	// Denied: no rule matched, or the rules could not be evaluated.
 	Denied
 )
 
+// String returns the outcome as logs, placeholders and explanations show it.
 func (o Outcome) String() string { return [...]string{"none", "allowed", "denied"}[o] }
 
-// Reason is why a request was denied. The last three are ordered by how long a rule
-// held: origin, then method, then headers.
+// Reason is why a request was denied. The last three are ordered by how much of a rule
+// matched: origin, then method, then headers.
 type Reason uint8
 
 const (
@@ -25,6 +27,8 @@ const (
 	NoReason Reason = iota
 	// NoRules: the bucket has no CORS configuration.
 	NoRules
+	// RulesUnavailable: the bucket's rules cannot be read, and none were read before.
+	RulesUnavailable
 	// MissingOrigin: a preflight without Origin.
 	MissingOrigin
 	// MissingMethod: a preflight without Access-Control-Request-Method.
@@ -41,14 +45,14 @@ const (
 
 // String returns the reason as metrics, logs and explanations show it; "" for NoReason.
 func (r Reason) String() string {
-	return [...]string{"", "no_rules", "missing_origin", "missing_method", "malformed", "origin", "method", "header"}[r]
+	return [...]string{"", "no_rules", "rules_unavailable", "missing_origin", "missing_method", "malformed", "origin", "method", "header"}[r]
 }
 
 // PreflightReasons and ActualReasons are the reasons for which a preflight and an actual
 // request can be denied.
 var (
-	PreflightReasons = []Reason{NoRules, MissingOrigin, MissingMethod, Malformed, OriginMismatch, MethodMismatch, HeaderMismatch}
-	ActualReasons    = []Reason{NoRules, Malformed, OriginMismatch, MethodMismatch}
+	PreflightReasons = []Reason{NoRules, RulesUnavailable, MissingOrigin, MissingMethod, Malformed, OriginMismatch, MethodMismatch, HeaderMismatch}
+	ActualReasons    = []Reason{NoRules, RulesUnavailable, Malformed, OriginMismatch, MethodMismatch}
 )
 
 // Decision is what a Ruleset says of one request.
@@ -66,164 +70,101 @@ type Decision struct {
 	// Reason is why the request was denied; NoReason unless it was.
 	Reason Reason
 
-	// Value is what was at fault: the origin or the method that no rule allows, or the
-	// first header that the nearest rule does not; for Malformed the name of the
-	// request header. Else empty.
+	// Value is what was not allowed: the origin or the method that no rule allows, or
+	// the first header that the nearest rule does not allow; for Malformed the name of
+	// the request header. Else empty.
 	Value string
 
-	// Nearest is, on a denial, the rule that held longest, the first such; nil
+	// Nearest is, on a denial, the rule of which most matched, the first such; nil
 	// where no rule's origin matched.
 	Nearest *Rule
+
+	// ResponseVary is the rule set's: it holds for every response, whatever the outcome.
+	ResponseVary bool
 }
 
-// Preflight decides a preflight by the lines of its Origin,
-// Access-Control-Request-Method and Access-Control-Request-Headers headers. An OPTIONS
-// request with neither of the first two is none, and not for Preflight. White space around
-// a value is no part of it (RFC 9110, section 5.5). For a request as browsers send it, with
-// origin and header names in lower case, it allocates nothing but AllowHeaders.
-func (rs *Ruleset) Preflight(origin, method, headers []string) Decision {
-	return rs.preflight(origin, method, headers, nil)
+// Decide returns the decision of the first rule for which origin, method and headers all
+// match (docs/oss-behaviour.md, sections 2 to 4). A nil Ruleset denies with NoRules. Decide
+// allocates nothing.
+func (rs *Ruleset) Decide(req Request) Decision {
+	return rs.decide(&req, nil)
 }
 
-// Actual decides an actual request by the lines of its Origin header and its method.
-// Without an origin, the outcome is None. It allocates nothing for an origin in lower case.
-func (rs *Ruleset) Actual(origin []string, method string) Decision {
-	return rs.actual(origin, method, nil)
-}
-
-// trace collects each rule's verdict for an explanation. A nil trace ends the walk
-// at the first match.
-type trace []Verdict
-
-// begin has all rules not allow the origin, until those are asked that do.
-func (tr *trace) begin(rs *Ruleset, q *query) {
-	if tr == nil {
-		return
+// decide decides. If verdicts is not nil it goes through all rules and says there what each
+// does.
+func (rs *Ruleset) decide(req *Request, verdicts *[]Verdict) Decision {
+	var d Decision
+	if req.Kind != NotCORS {
+		d = rs.evaluate(req, verdicts)
 	}
-	for i := range rs.rules {
-		*tr = append(*tr, Verdict{Rule: &rs.rules[i], Reason: OriginMismatch, Value: q.origin})
+	if d.Outcome == Denied && !req.NeedsCORS() {
+		d = Decision{}
 	}
-}
-
-func (rs *Ruleset) preflight(originLines, methodLines, headerLines []string, tr *trace) (d Decision) {
-	origin, oneOrigin := single(originLines)
-	method, oneMethod := single(methodLines)
-	switch {
-	case origin == "":
-		return denied(MissingOrigin, "")
-	case method == "":
-		return denied(MissingMethod, "")
-	case rs == nil:
-		return denied(NoRules, "")
-	}
-	q := query{origin: origin, method: method, headerLines: headerLines}
-	if !oneOrigin || !rs.find(&q) {
-		return denied(Malformed, "origin")
-	}
-	if !oneMethod || strings.IndexByte(method, ',') >= 0 {
-		return denied(Malformed, "access-control-request-method")
-	}
-	var onStack [512]byte
-	headers, ok := appendHeaderList(onStack[:0], headerLines)
-	if !ok {
-		return denied(Malformed, "access-control-request-headers")
-	}
-	if d = rs.walk(&q, headers, tr); d.Outcome == Allowed {
-		d.AllowHeaders = headers.text(headerLines)
-	}
+	d.ResponseVary = rs.ResponseVary()
 	return d
 }
 
-func (rs *Ruleset) actual(originLines []string, method string, tr *trace) Decision {
-	origin, oneOrigin := single(originLines)
+// evaluate makes the checks that come before the rules, in OSS's order, and then goes
+// through the rules.
+func (rs *Ruleset) evaluate(req *Request, verdicts *[]Verdict) Decision {
 	switch {
-	case origin == "":
-		return Decision{}
+	case req.Origin == "":
+		return denied(MissingOrigin, "")
+	case req.Method == "":
+		return denied(MissingMethod, "")
 	case rs == nil:
 		return denied(NoRules, "")
+	case rs.unavailable:
+		return denied(RulesUnavailable, "")
+	case req.malformed != "":
+		return denied(Malformed, req.malformed)
 	}
-	q := query{origin: origin, method: method}
-	if !oneOrigin || !rs.find(&q) {
-		return denied(Malformed, "origin")
-	}
-	return rs.walk(&q, nil, tr)
+	return rs.walk(req, verdicts)
 }
 
 func denied(reason Reason, value string) Decision {
 	return Decision{Outcome: Denied, Reason: reason, Value: value}
 }
 
-// query is a request in the form in which rules are asked, but for its header list, which
-// would leave the stack as part of it.
-type query struct {
-	search
-	origin, method string // as sent
-	headerLines    []string
-}
-
-// find looks the origin up. It reports whether that is well-formed, which an origin that is
-// listed as it stands needs no look at.
-func (rs *Ruleset) find(q *query) bool {
-	q.begin(&rs.origins, q.origin)
-	if q.listed != noMore {
-		return true
+// walk goes through the rules that allow the origin, in their order, to the first that
+// matches; for an explanation, to the last.
+func (rs *Ruleset) walk(req *Request, verdicts *[]Verdict) Decision {
+	d := denied(OriginMismatch, req.Origin)
+	if verdicts != nil {
+		*verdicts = rs.originMismatches(req.Origin)
 	}
-	if !isSerializedOrigin(q.origin) {
-		return false
-	}
-	if folded := lower(q.origin); folded != q.origin {
-		q.begin(&rs.origins, folded)
-	}
-	return true
-}
-
-// walk asks the rules that allow the origin, in their order; the first that matches decides
-// (docs/oss-behaviour.md, section 2).
-func (rs *Ruleset) walk(q *query, headers headerList, tr *trace) (d Decision) {
-	method := methodBit(q.method)
-	d = denied(OriginMismatch, q.origin)
-	tr.begin(rs, q)
-	for i := q.next(); i != noMore; i = q.next() {
+	search := rs.origins.search(req.Origin)
+	for i, ok := search.next(); ok; i, ok = search.next() {
 		r := &rs.rules[i]
-		reason, header := r.judge(method, headers)
-		if tr != nil {
-			(*tr)[i] = Verdict{Rule: r, Reason: reason, Value: q.atFault(reason, header)}
+		reason, value := r.mismatch(req)
+		if verdicts != nil {
+			(*verdicts)[i] = Verdict{Rule: r, Reason: reason, Value: value}
 		}
 		switch {
 		case d.Outcome == Allowed: // an explanation goes on
 		case reason == NoReason:
-			d = Decision{Outcome: Allowed, Rule: r, AllowOrigin: q.origin}
+			d = Decision{Outcome: Allowed, Rule: r, AllowOrigin: req.Origin, AllowHeaders: req.Headers}
 			if r.anyOrigin {
 				d.AllowOrigin = "*"
 			}
-			if tr == nil {
+			if verdicts == nil {
 				return d
 			}
 		case reason > d.Reason:
-			d.Reason, d.Nearest, d.Value = reason, r, q.atFault(reason, header)
+			d.Reason, d.Nearest, d.Value = reason, r, value
 		}
 	}
 	return d
 }
 
-// judge asks a rule that allows the origin. Where a header is at fault, it returns the first
-// such.
-func (r *Rule) judge(method methodSet, headers headerList) (Reason, headerList) {
-	if r.grant.methods&method == 0 {
-		return MethodMismatch, nil
+// mismatch returns why a rule that allows the origin does not match, and the method or the
+// first header that it does not allow; NoReason if it matches.
+func (r *Rule) mismatch(req *Request) (Reason, string) {
+	if !slices.Contains(r.effect.source.AllowedMethods, req.Method) {
+		return MethodMismatch, req.Method
 	}
-	if header := r.grant.headers.firstNotAllowed(headers); header != nil {
-		return HeaderMismatch, header
+	if name := r.effect.headers.firstNotAllowed(req.Headers); name != "" {
+		return HeaderMismatch, name
 	}
-	return NoReason, nil
-}
-
-func (q *query) atFault(reason Reason, header headerList) string {
-	switch reason {
-	case MethodMismatch:
-		return q.method
-	case HeaderMismatch:
-		return header.in(q.headerLines)
-	}
-	return ""
+	return NoReason, ""
 }

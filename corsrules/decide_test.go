@@ -153,10 +153,10 @@ func TestOrigin(t *testing.T) {
 			if c.want != "" {
 				want = allowed(1, c.want, "")
 			}
-			if got := summary(rs.Preflight(lines(c.origin), lines("GET"), nil)); got != want {
+			if got := summary(rs.Decide(preflight(lines(c.origin), lines("GET"), nil))); got != want {
 				t.Errorf("Preflight: got %+v, want %+v", got, want)
 			}
-			if got := summary(rs.Actual(lines(c.origin), "GET")); got != want {
+			if got := summary(rs.Decide(actual(lines(c.origin), "GET"))); got != want {
 				t.Errorf("Actual: got %+v, want %+v", got, want)
 			}
 		})
@@ -196,10 +196,13 @@ func TestMethod(t *testing.T) {
 			if c.want {
 				want = allowed(1, "*", "")
 			}
-			if got := summary(rs.Preflight(lines("https://a"), lines(c.method), nil)); got != want {
+			if got := summary(rs.Decide(preflight(lines("https://a"), lines(c.method), nil))); got != want {
 				t.Errorf("Preflight: got %+v, want %+v", got, want)
 			}
-			if got := summary(rs.Actual(lines("https://a"), c.method)); got != want {
+			if c.method == "OPTIONS" {
+				return // with Origin it is a preflight
+			}
+			if got := summary(rs.Decide(actual(lines("https://a"), c.method))); got != want {
 				t.Errorf("Actual: got %+v, want %+v", got, want)
 			}
 		})
@@ -435,7 +438,7 @@ type preflightCase struct {
 func TestPreflight(t *testing.T) {
 	for _, c := range preflightCases {
 		t.Run(caseName(c.desc, c.picked), func(t *testing.T) {
-			if got := summary(compile(c.cfg).Preflight(c.origin, c.method, c.headers)); got != c.want {
+			if got := summary(compile(c.cfg).Decide(preflight(c.origin, c.method, c.headers))); got != c.want {
 				t.Errorf("got  %+v\nwant %+v", got, c.want)
 			}
 		})
@@ -466,7 +469,6 @@ var actualCases = func() []actualCase {
 		{desc: "no origin matches", cfg: one, origin: lines("https://b"), method: "GET", want: refused(OriginMismatch, "https://b", 0)},
 		{desc: "no method matches", cfg: one, origin: a, method: "POST", want: refused(MethodMismatch, "POST", 1)},
 		{desc: "a method with a comma is no header", cfg: one, origin: a, method: "GET,PUT", want: refused(MethodMismatch, "GET,PUT", 1)},
-		{desc: "OPTIONS is a method like others", cfg: open, origin: a, method: "OPTIONS", want: refused(MethodMismatch, "OPTIONS", 1)},
 		{desc: "headers of a rule are not asked", cfg: configuration(
 			ruleSpec{origins: "https://a", methods: "GET", headers: "x-a"},
 			ruleSpec{origins: "https://a", methods: "GET", headers: "*"},
@@ -495,7 +497,7 @@ type actualCase struct {
 func TestActual(t *testing.T) {
 	for _, c := range actualCases {
 		t.Run(caseName(c.desc, c.picked), func(t *testing.T) {
-			if got := summary(compile(c.cfg).Actual(c.origin, c.method)); got != c.want {
+			if got := summary(compile(c.cfg).Decide(actual(c.origin, c.method))); got != c.want {
 				t.Errorf("got  %+v\nwant %+v", got, c.want)
 			}
 		})
@@ -520,7 +522,7 @@ func TestNaiveAgreesWithTables(t *testing.T) {
 // The lists of reasons are what metrics show from the start: each has to be reached,
 // and no other may be.
 func TestReasons(t *testing.T) {
-	reached := map[Reason]bool{}
+	reached := map[Reason]bool{RulesUnavailable: true} // see TestUnavailable
 	for _, c := range preflightCases {
 		if c.want.outcome == Denied {
 			reached[c.want.reason] = true
@@ -528,7 +530,7 @@ func TestReasons(t *testing.T) {
 	}
 	checkReasons(t, "PreflightReasons", PreflightReasons, reached)
 
-	clear(reached)
+	reached = map[Reason]bool{RulesUnavailable: true}
 	for _, c := range actualCases {
 		if c.want.outcome == Denied {
 			reached[c.want.reason] = true
@@ -560,7 +562,7 @@ func TestStrings(t *testing.T) {
 		got = append(got, r.String())
 	}
 	want := []string{"none", "allowed", "denied",
-		"", "no_rules", "missing_origin", "missing_method", "malformed", "origin", "method", "header"}
+		"", "no_rules", "rules_unavailable", "missing_origin", "missing_method", "malformed", "origin", "method", "header"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -589,22 +591,23 @@ func TestAllocations(t *testing.T) {
 			{"allowed, a list in upper case", rs, lines("https://a"), lines("PUT"), lines("Content-Type,X-Oss-Date"), Allowed, 1},
 			{"allowed, several lines", rs, lines("https://a"), lines("PUT"), lines("content-type", "x-oss-date"), Allowed, 1},
 			{"allowed, a list that fills the buffer", rs, lines("https://a"), lines("PUT"), lines(longList), Allowed, 1},
-			{"not enabled", nil, lines("https://a"), lines("GET"), lines("x-a,x-b"), Denied, 0},
+			{"not enabled", nil, lines("https://a"), lines("GET"), lines("x-a,x-b"), Denied, 1},
 			{"no origin", rs, nil, lines("GET"), nil, Denied, 0},
 			{"no method", rs, lines("https://a"), nil, nil, Denied, 0},
 			{"malformed origin", rs, lines("https://a", "https://b"), lines("GET"), nil, Denied, 0},
 			{"malformed method", rs, lines("https://a"), lines("GET,PUT"), nil, Denied, 0},
 			{"malformed headers", rs, lines("https://a"), lines("GET"), lines("x-a,x b"), Denied, 0},
 			{"too many bytes", rs, lines("https://a"), lines("GET"), lines(strings.Repeat("x", MaxRequestHeaderBytes+1)), Denied, 0},
-			{"origin", rs, lines("https://evil.example.net"), lines("GET"), lines("x-a,x-b"), Denied, 0},
-			{"method", rs, lines("https://a"), lines("POST"), lines("x-a,x-b"), Denied, 0},
-			{"header", rs, lines("https://a"), lines("GET"), lines("content-type,x-oss-date,x-foo"), Denied, 0},
+			{"origin", rs, lines("https://evil.example.net"), lines("GET"), lines("x-a,x-b"), Denied, 1},
+			{"method", rs, lines("https://a"), lines("POST"), lines("x-a,x-b"), Denied, 1},
+			{"header", rs, lines("https://a"), lines("GET"), lines("content-type,x-oss-date,x-foo"), Denied, 1},
 		}
 	)
 	for _, c := range preflights {
 		t.Run("preflight/"+c.desc, func(t *testing.T) {
 			var d Decision
-			got := testing.AllocsPerRun(100, func() { d = c.rs.Preflight(c.origin, c.method, c.headers) })
+			r := preflightRequest(c.origin, c.method, c.headers)
+			got := testing.AllocsPerRun(100, func() { d = c.rs.Decide(ReadRequest(r)) })
 			if d.Outcome != c.outcome {
 				t.Fatalf("got %v, want %v", d.Outcome, c.outcome)
 			}
@@ -632,12 +635,42 @@ func TestAllocations(t *testing.T) {
 	for _, c := range actuals {
 		t.Run("actual/"+c.desc, func(t *testing.T) {
 			var d Decision
-			got := testing.AllocsPerRun(100, func() { d = c.rs.Actual(c.origin, c.method) })
+			r := actualRequest(c.origin, c.method)
+			got := testing.AllocsPerRun(100, func() { d = c.rs.Decide(ReadRequest(r)) })
 			if d.Outcome != c.outcome {
 				t.Fatalf("got %v, want %v", d.Outcome, c.outcome)
 			}
 			if got > 0 {
 				t.Errorf("%v allocations, none wanted", got)
+			}
+		})
+	}
+}
+
+// Rules that cannot be read deny what needs CORS, and nothing else.
+func TestUnavailable(t *testing.T) {
+	a, get := lines("https://a"), lines("GET")
+	sameOrigin := actualRequest(a, "POST")
+	sameOrigin.Header.Set("Sec-Fetch-Site", "same-origin")
+	cases := []struct {
+		desc string
+		req  Request
+		want naiveDecision
+	}{
+		{"a preflight", preflight(a, get, lines("x-a")), refused(RulesUnavailable, "", 0)},
+		{"a malformed preflight", preflight(a, lines("GET,PUT"), nil), refused(RulesUnavailable, "", 0)},
+		{"a preflight without Origin", preflight(nil, get, nil), refused(MissingOrigin, "", 0)},
+		{"an actual request", actual(a, "GET"), refused(RulesUnavailable, "", 0)},
+		{"a same-origin request", ReadRequest(sameOrigin), naiveDecision{}},
+		{"a request without Origin", actual(nil, "GET"), naiveDecision{}},
+	}
+	for _, c := range cases {
+		t.Run(c.desc, func(t *testing.T) {
+			if got := summary(Unavailable.Decide(c.req)); got != c.want {
+				t.Errorf("got  %+v\nwant %+v", got, c.want)
+			}
+			if e := Unavailable.Explain(c.req); summary(e.Decision) != c.want || e.Verdicts != nil {
+				t.Errorf("explained as %+v", e)
 			}
 		})
 	}

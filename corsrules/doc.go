@@ -1,21 +1,23 @@
 // Package corsrules implements the CORS rules of Alibaba Cloud OSS: it parses a
-// CORSConfiguration document, compiles it, and decides preflights and actual
-// requests by it. It knows nothing of HTTP servers and can be used without Caddy.
+// CORSConfiguration document, compiles it, and decides preflights and actual requests by it.
+// It needs no Caddy: with net/http, a program can serve CORS by this package alone.
 //
 //	cfg, err := corsrules.Parse(doc, corsrules.Options{File: "cors.xml"})
 //	if err != nil {
 //		return err // every fault of the document, each as file:line:column
 //	}
 //	rules := corsrules.Compile(cfg)
-//	d := rules.Preflight(r.Header["Origin"],
-//		r.Header["Access-Control-Request-Method"],
-//		r.Header["Access-Control-Request-Headers"])
+//	…
+//	d := rules.Decide(corsrules.ReadRequest(r))
+//	for name, value := range d.Headers(corsrules.Policy{}) {
+//		w.Header().Add(name, value)
+//	}
 //
-// The first rule for which origin, method and headers all hold decides. Where no
-// rule does, the [Decision] names the reason, the value at fault and the nearest
-// rule. [Ruleset.ExplainPreflight] and [Ruleset.ExplainActual] are the same walk
-// without stopping, so that what explains cannot disagree with what decides.
+// [ReadRequest] is the only reader of the CORS request headers, and says whether a request
+// is a preflight. The first rule for which origin, method and headers all match decides.
+// Where none does, the [Decision] names the reason, the value that is not allowed and the
+// nearest rule. [Ruleset.Explain] decides by the same code and evaluates every rule, so an
+// explanation cannot disagree with the decision.
 //
-// Nothing here is a regular expression, and every input has a bound: see the
-// constants.
+// Nothing here is a regular expression, and every input has a bound: see the constants.
 package corsrules

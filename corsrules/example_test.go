@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log"
 	"net/http"
+	"net/http/httptest"
 
 	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
 )
@@ -26,7 +27,7 @@ const document = `<CORSConfiguration>
   </CORSRule>
 </CORSConfiguration>`
 
-// A browser asks whether a page may upload with two headers of its own.
+// A preflight: may a page upload with two headers of its own?
 func Example() {
 	cfg, err := corsrules.Parse([]byte(document), corsrules.Options{File: "cors.xml"})
 	if err != nil {
@@ -34,22 +35,16 @@ func Example() {
 	}
 	rules := corsrules.Compile(cfg)
 
-	request := http.Header{
-		"Origin":                         {"https://app.example.com"},
-		"Access-Control-Request-Method":  {"PUT"},
-		"Access-Control-Request-Headers": {"content-type,x-oss-date"},
-	}
-	d := rules.Preflight(
-		request["Origin"],
-		request["Access-Control-Request-Method"],
-		request["Access-Control-Request-Headers"],
-	)
+	r := httptest.NewRequest(http.MethodOptions, "https://bucket.example.com/photo.jpg", nil)
+	r.Header.Set("Origin", "https://app.example.com")
+	r.Header.Set("Access-Control-Request-Method", "PUT")
+	r.Header.Set("Access-Control-Request-Headers", "content-type,x-oss-date")
+
+	d := rules.Decide(corsrules.ReadRequest(r))
 	fmt.Println(d.Outcome, "by", d.Rule.Name())
-	fmt.Println("Access-Control-Allow-Origin:", d.AllowOrigin)
-	fmt.Println("Access-Control-Allow-Methods:", d.Rule.AllowMethods())
-	fmt.Println("Access-Control-Allow-Headers:", d.AllowHeaders)
-	fmt.Println("Access-Control-Expose-Headers:", d.Rule.ExposeHeaders())
-	fmt.Println("Access-Control-Max-Age:", d.Rule.MaxAge())
+	for name, value := range d.Headers(corsrules.Policy{}) {
+		fmt.Printf("%s: %s\n", name, value)
+	}
 	// Output:
 	// allowed by uploads
 	// Access-Control-Allow-Origin: https://app.example.com
@@ -59,25 +54,28 @@ func Example() {
 	// Access-Control-Max-Age: 600
 }
 
-// The upload is refused: every rule says why, and the nearest one is named.
-func ExampleRuleset_ExplainPreflight() {
+// The upload is denied: every rule says why, and the nearest one is named.
+func ExampleRuleset_Explain() {
 	cfg, err := corsrules.Parse([]byte(document), corsrules.Options{})
 	if err != nil {
 		log.Fatal(err)
 	}
-	e := corsrules.Compile(cfg).ExplainPreflight(
-		[]string{"https://app.example.com"},
-		[]string{"PUT"},
-		[]string{"content-type,x-request-id"},
-	)
+	r := httptest.NewRequest(http.MethodOptions, "https://bucket.example.com/photo.jpg", nil)
+	r.Header.Set("Origin", "https://app.example.com")
+	r.Header.Set("Access-Control-Request-Method", "PUT")
+	r.Header.Set("Access-Control-Request-Headers", "content-type,x-request-id")
+
+	e := corsrules.Compile(cfg).Explain(corsrules.ReadRequest(r))
 	fmt.Printf("%v: %v %q, nearest %s\n", e.Outcome, e.Reason, e.Value, e.Nearest.Name())
 	for _, v := range e.Verdicts {
-		fmt.Printf("%s: %v %q is not allowed\n", v.Rule.Name(), v.Reason, v.Value)
+		fmt.Printf("%s: %s\n", v.Rule.Name(), v.Why())
 	}
+	fmt.Printf("To allow it, %s.\n", e.Advice())
 	// Output:
 	// denied: header "x-request-id", nearest uploads
-	// uploads: header "x-request-id" is not allowed
-	// downloads: method "PUT" is not allowed
+	// uploads: header x-request-id: it allows content-type, x-oss-*
+	// downloads: method PUT: it allows GET, HEAD
+	// To allow it, add <AllowedHeader>x-request-id</AllowedHeader> to rule uploads.
 }
 
 // All faults come at once, each with its place and with what OSS would answer.

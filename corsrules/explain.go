@@ -10,25 +10,32 @@ type Verdict struct {
 
 	// Value is the origin, the method or the header name that it does not allow.
 	Value string
+
+	decidedBy *Rule // the rule that matched first, if one did
 }
 
-// Explanation is a Decision and every rule's verdict, in their order. There are no
-// verdicts where the rules were not asked.
+// Explanation is a Decision with every rule's verdict, in the order of the rules. There are
+// no verdicts where the rules were not evaluated.
 type Explanation struct {
 	Decision
 	Verdicts []Verdict
 }
 
-// ExplainPreflight decides as Preflight does, and asks every rule.
-func (rs *Ruleset) ExplainPreflight(origin, method, headers []string) Explanation {
-	var tr trace
-	d := rs.preflight(origin, method, headers, &tr)
-	return Explanation{d, tr}
+// Explain decides as Decide does, by the same code, and evaluates every rule.
+func (rs *Ruleset) Explain(req Request) Explanation {
+	var e Explanation
+	e.Decision = rs.decide(&req, &e.Verdicts)
+	for i := range e.Verdicts {
+		e.Verdicts[i].decidedBy = e.Rule
+	}
+	return e
 }
 
-// ExplainActual decides as Actual does, and asks every rule.
-func (rs *Ruleset) ExplainActual(origin []string, method string) Explanation {
-	var tr trace
-	d := rs.actual(origin, method, &tr)
-	return Explanation{d, tr}
+// originMismatches are the verdicts of all rules where none allows the origin.
+func (rs *Ruleset) originMismatches(origin string) []Verdict {
+	verdicts := make([]Verdict, len(rs.rules))
+	for i := range rs.rules {
+		verdicts[i] = Verdict{Rule: &rs.rules[i], Reason: OriginMismatch, Value: origin}
+	}
+	return verdicts
 }

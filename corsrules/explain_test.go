@@ -55,37 +55,37 @@ func TestExplainAgreesWithDecide(t *testing.T) {
 	for _, c := range preflightCases {
 		t.Run("preflight/"+caseName(c.desc, c.picked), func(t *testing.T) {
 			rs := compile(c.cfg)
-			e := rs.ExplainPreflight(c.origin, c.method, c.headers)
+			e := rs.Explain(preflight(c.origin, c.method, c.headers))
 			if got := summary(e.Decision); got != c.want {
 				t.Errorf("got  %+v\nwant %+v", got, c.want)
 			}
-			checkExplanation(t, rs, e, rs.Preflight(c.origin, c.method, c.headers))
+			checkExplanation(t, rs, e, rs.Decide(preflight(c.origin, c.method, c.headers)))
 		})
 	}
 	for _, c := range actualCases {
 		t.Run("actual/"+caseName(c.desc, c.picked), func(t *testing.T) {
 			rs := compile(c.cfg)
-			e := rs.ExplainActual(c.origin, c.method)
+			e := rs.Explain(actual(c.origin, c.method))
 			if got := summary(e.Decision); got != c.want {
 				t.Errorf("got  %+v\nwant %+v", got, c.want)
 			}
-			checkExplanation(t, rs, e, rs.Actual(c.origin, c.method))
+			checkExplanation(t, rs, e, rs.Decide(actual(c.origin, c.method)))
 		})
 	}
 	for _, c := range originCases {
 		t.Run("origin/"+caseName(c.desc, c.picked), func(t *testing.T) {
 			rs := Compile(configuration(ruleSpec{origins: c.allowed, methods: "GET"}))
 			origin, get := lines(c.origin), lines("GET")
-			checkExplanation(t, rs, rs.ExplainPreflight(origin, get, nil), rs.Preflight(origin, get, nil))
-			checkExplanation(t, rs, rs.ExplainActual(origin, "GET"), rs.Actual(origin, "GET"))
+			checkExplanation(t, rs, rs.Explain(preflight(origin, get, nil)), rs.Decide(preflight(origin, get, nil)))
+			checkExplanation(t, rs, rs.Explain(actual(origin, "GET")), rs.Decide(actual(origin, "GET")))
 		})
 	}
 	for _, c := range methodCases {
 		t.Run("method/"+c.desc, func(t *testing.T) {
 			rs := Compile(configuration(ruleSpec{origins: "*", methods: c.allowed}))
 			origin, method := lines("https://a"), lines(c.method)
-			checkExplanation(t, rs, rs.ExplainPreflight(origin, method, nil), rs.Preflight(origin, method, nil))
-			checkExplanation(t, rs, rs.ExplainActual(origin, c.method), rs.Actual(origin, c.method))
+			checkExplanation(t, rs, rs.Explain(preflight(origin, method, nil)), rs.Decide(preflight(origin, method, nil)))
+			checkExplanation(t, rs, rs.Explain(actual(origin, c.method)), rs.Decide(actual(origin, c.method)))
 		})
 	}
 }
@@ -117,30 +117,30 @@ func TestVerdicts(t *testing.T) {
 		e    Explanation
 		want []verdict
 	}{
-		{"a preflight, and the rules beyond the one that matched", rs.ExplainPreflight(lines("https://a"), lines("GET"), lines("X-A")), []verdict{
+		{"a preflight, and the rules beyond the one that matched", rs.Explain(preflight(lines("https://a"), lines("GET"), lines("X-A"))), []verdict{
 			{1, OriginMismatch, "https://a"},
 			{2, MethodMismatch, "GET"},
 			{3, HeaderMismatch, "x-a"},
 			{4, NoReason, ""},
 			{5, NoReason, ""},
 		}},
-		{"a denied preflight", rs.ExplainPreflight(lines("HTTPS://C"), lines("POST"), lines("x-a")), []verdict{
+		{"a denied preflight", rs.Explain(preflight(lines("HTTPS://C"), lines("POST"), lines("x-a"))), []verdict{
 			{1, OriginMismatch, "HTTPS://C"},
 			{2, OriginMismatch, "HTTPS://C"},
 			{3, OriginMismatch, "HTTPS://C"},
 			{4, MethodMismatch, "POST"},
 			{5, OriginMismatch, "HTTPS://C"},
 		}},
-		{"an actual request", rs.ExplainActual(lines("https://a"), "PUT"), []verdict{
+		{"an actual request", rs.Explain(actual(lines("https://a"), "PUT")), []verdict{
 			{1, OriginMismatch, "https://a"},
 			{2, NoReason, ""},
 			{3, MethodMismatch, "PUT"},
 			{4, MethodMismatch, "PUT"},
 			{5, NoReason, ""},
 		}},
-		{"without an origin", rs.ExplainActual(nil, "PUT"), nil},
-		{"malformed", rs.ExplainPreflight(lines("https://a"), lines("GET,"), nil), nil},
-		{"not enabled", (*Ruleset)(nil).ExplainPreflight(lines("https://a"), lines("GET"), nil), nil},
+		{"without an origin", rs.Explain(actual(nil, "PUT")), nil},
+		{"malformed", rs.Explain(preflight(lines("https://a"), lines("GET,"), nil)), nil},
+		{"not enabled", (*Ruleset)(nil).Explain(preflight(lines("https://a"), lines("GET"), nil)), nil},
 	}
 	for _, c := range cases {
 		t.Run(c.desc, func(t *testing.T) {

@@ -1,10 +1,13 @@
 package corsrules
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
-// headerSet is what a rule's AllowedHeaders allow.
+// headerSet is what the AllowedHeader elements of a rule allow. Names are in lower case.
 type headerSet struct {
-	any      bool
+	all      bool     // a lone "*"
 	exact    []string // sorted
 	patterns []pattern
 }
@@ -12,7 +15,7 @@ type headerSet struct {
 func newHeaderSet(headers []string) (s headerSet) {
 	for _, header := range headers {
 		if header == "*" {
-			s.any = true
+			s.all = true
 		} else if p, ok := newPattern(lower(header)); ok {
 			s.patterns = append(s.patterns, p)
 		} else {
@@ -24,40 +27,25 @@ func newHeaderSet(headers []string) (s headerSet) {
 	return s
 }
 
-// firstNotAllowed returns the first of the names that the set does not allow, or nil.
-func (s *headerSet) firstNotAllowed(names headerList) headerList {
-	if s.any {
-		return nil
+// firstNotAllowed returns the first of the names in Request.Headers that the set does not
+// allow; "" if it allows all.
+func (s *headerSet) firstNotAllowed(headers string) string {
+	if s.all {
+		return ""
 	}
-	for len(names) > 0 {
-		var name headerList
-		name, names = names.cut()
-		if !s.has(name) && !s.hasPattern(name) {
+	for headers != "" {
+		var name string
+		name, headers, _ = strings.Cut(headers, headerSeparator)
+		if !s.has(name) {
 			return name
 		}
 	}
-	return nil
+	return ""
 }
 
-// has is slices.BinarySearch, which would have to allocate the name as a string.
-func (s *headerSet) has(name headerList) bool {
-	low, high := 0, len(s.exact)
-	for low < high {
-		middle := (low + high) / 2
-		if s.exact[middle] < string(name) {
-			low = middle + 1
-		} else {
-			high = middle
-		}
+func (s *headerSet) has(name string) bool {
+	if _, found := slices.BinarySearch(s.exact, name); found {
+		return true
 	}
-	return low < len(s.exact) && s.exact[low] == string(name)
-}
-
-func (s *headerSet) hasPattern(name headerList) bool {
-	for i := range s.patterns {
-		if matches(&s.patterns[i], name) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(s.patterns, func(p pattern) bool { return p.matches(name) })
 }

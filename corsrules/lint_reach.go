@@ -20,7 +20,7 @@ func witness(value string) string {
 // covers reports whether one value of a rule matches all that another one does.
 func covers(wide, narrow string) bool {
 	if p, ok := newPattern(lower(wide)); ok {
-		return matches(&p, witness(narrow))
+		return p.matches(witness(narrow))
 	}
 	return lower(wide) == witness(narrow)
 }
@@ -29,14 +29,11 @@ func covers(wide, narrow string) bool {
 // its methods, the rules are asked for the rule that takes a preflight with all headers
 // that rule i allows: if that is another one, it takes every other request too.
 func (l *linter) reach(i int, r *CORSRule) {
-	var headers headerList
-	for _, name := range r.AllowedHeaders {
-		if len(headers) > 0 {
-			headers = append(headers, headerSeparator...)
-		}
-		headers = append(headers, witness(name)...)
+	names := make([]string, len(r.AllowedHeaders))
+	for k, name := range r.AllowedHeaders {
+		names[k] = witness(name)
 	}
-	preflights := l.takers(i, r, headers)
+	preflights := l.takers(i, r, strings.Join(names, headerSeparator))
 	all := preflights.where(anywhere, anywhere)
 	if all.only() {
 		l.report(i, "CORSRule", 0, LintUnreachableRule,
@@ -50,7 +47,7 @@ func (l *linter) reach(i int, r *CORSRule) {
 	for k := range r.AllowedMethods {
 		l.reachValue(i, "AllowedMethod", k, LintUnreachableMethod, r.AllowedMethods[k], preflights.where(anywhere, k))
 	}
-	l.unsentExposeHeaders(i, r, l.takers(i, r, nil).where(anywhere, anywhere))
+	l.unsentExposeHeaders(i, r, l.takers(i, r, "").where(anywhere, anywhere))
 }
 
 func (l *linter) reachValue(i int, element string, k int, code, value string, taken takers) {
@@ -70,7 +67,7 @@ func (l *linter) unsentExposeHeaders(i int, r *CORSRule, actual takers) {
 	for _, t := range actual {
 		for k, name := range r.ExposeHeaders {
 			has := func(other string) bool { return strings.EqualFold(other, name) }
-			if !slices.ContainsFunc(l.rules.rules[t.rule].grant.source.ExposeHeaders, has) {
+			if !slices.ContainsFunc(l.rules.rules[t.rule].effect.source.ExposeHeaders, has) {
 				l.report(i, "ExposeHeader", k, LintUnsentExposeHeaders,
 					fmt.Sprintf("rule %s matches preflights only, and %s is so exposed to nobody: %s the actual requests, which ask for no headers", l.name(i), name, l.take(actual)),
 					fmt.Sprintf("put the rule above %s, or expose %s there", l.names(actual), name))
@@ -88,7 +85,7 @@ type takers []taker
 
 // takers asks for the taker of each origin and method of rule i. Origins that no request
 // has are left out: they say nothing about reach.
-func (l *linter) takers(i int, r *CORSRule, headers headerList) takers {
+func (l *linter) takers(i int, r *CORSRule, headers string) takers {
 	var all takers
 	for o, origin := range r.AllowedOrigins {
 		if !isSerializedOrigin(origin) {
@@ -96,9 +93,8 @@ func (l *linter) takers(i int, r *CORSRule, headers headerList) takers {
 		}
 		w := witness(origin)
 		for m, method := range r.AllowedMethods {
-			q := query{origin: w, method: method}
-			q.begin(&l.rules.origins, w)
-			t := taker{o, m, l.rules.walk(&q, headers, nil).Rule.Number() - 1}
+			d := l.rules.walk(&Request{Kind: Preflight, Origin: w, Method: method, Headers: headers}, nil)
+			t := taker{o, m, d.Rule.Number() - 1}
 			if t.rule == i {
 				t.rule = own
 			}

@@ -112,7 +112,7 @@ func TestLintOriginTellsTheTruth(t *testing.T) {
 		_, message, _ := checkWildcard(origin)
 		_, stranger, _ := strings.Cut(message, "such as ")
 		rules := Compile(&Configuration{Rules: []CORSRule{{AllowedOrigins: []string{origin}, AllowedMethods: []string{"GET"}}}})
-		if d := rules.Actual([]string{stranger}, "GET"); d.Outcome != Allowed {
+		if d := rules.Decide(actual([]string{stranger}, "GET")); d.Outcome != Allowed {
 			t.Errorf("%s does not match %q: %s", origin, stranger, message)
 		}
 	}
@@ -258,7 +258,7 @@ func randomConfiguration() *Configuration {
 func eachRequest(rules *Ruleset, visit func(request string, preflight bool, d Decision)) {
 	for _, origin := range requestOrigins {
 		for _, method := range someMethods {
-			visit(origin+" "+method, false, rules.Actual([]string{origin}, method))
+			visit(origin+" "+method, false, rules.Decide(actual([]string{origin}, method)))
 			for set := range 1 << len(requestHeaders) {
 				var headers []string
 				for i, header := range requestHeaders {
@@ -266,7 +266,7 @@ func eachRequest(rules *Ruleset, visit func(request string, preflight bool, d De
 						headers = append(headers, header)
 					}
 				}
-				d := rules.Preflight([]string{origin}, []string{method}, headers)
+				d := rules.Decide(preflight([]string{origin}, []string{method}, headers))
 				visit(origin+" "+method+" "+strings.Join(headers, ","), true, d)
 			}
 		}

@@ -68,7 +68,6 @@ func (p *parser) parse() (*Configuration, error) {
 		slices.SortStableFunc(p.faults, func(a, b *Fault) int { return a.offset - b.offset })
 		return nil, p.faults
 	}
-	cfg.compact()
 	return cfg, nil
 }
 

@@ -12,13 +12,18 @@ type Ruleset struct {
 	rules        []Rule
 	origins      origins
 	responseVary bool
+	unavailable  bool
 }
+
+// Unavailable stands for rules that exist but cannot be read: it denies each request that
+// needs CORS, with the reason RulesUnavailable.
+var Unavailable = &Ruleset{unavailable: true}
 
 // Rule is one compiled rule of a Ruleset.
 type Rule struct {
 	id      string
 	origins []string // as written
-	grant   *grant
+	effect  *effect
 
 	number    uint32
 	idIsName  bool
@@ -26,7 +31,7 @@ type Rule struct {
 }
 
 // Compile turns a Configuration that Parse returned into a Ruleset. It does not check
-// it again, and keeps its lists: do not change them afterwards.
+// the Configuration again.
 func Compile(cfg *Configuration) *Ruleset {
 	rs := &Ruleset{rules: make([]Rule, len(cfg.Rules)), origins: newOrigins(cfg.Rules), responseVary: cfg.ResponseVary}
 	uses := map[string]int{}
@@ -44,8 +49,8 @@ func Compile(cfg *Configuration) *Ruleset {
 func compileRule(r CORSRule) Rule {
 	return Rule{
 		id:        r.ID,
-		origins:   r.AllowedOrigins,
-		grant:     grantOf(r),
+		origins:   slices.Clone(r.AllowedOrigins), // with no room to grow
+		effect:    effectOf(r),
 		anyOrigin: slices.Contains(r.AllowedOrigins, "*"),
 	}
 }
@@ -93,19 +98,19 @@ func (r *Rule) Number() int { return int(r.number) }
 
 // Source is what the rule was compiled from. Do not change its lists.
 func (r *Rule) Source() CORSRule {
-	source := r.grant.source
+	source := r.effect.source
 	source.ID, source.AllowedOrigins = r.id, r.origins
 	return source
 }
 
 // AllowMethods is the value of Access-Control-Allow-Methods: all methods of the rule.
-func (r *Rule) AllowMethods() string { return r.grant.allowMethods }
+func (r *Rule) AllowMethods() string { return r.effect.allowMethods }
 
 // ExposeHeaders is the value of Access-Control-Expose-Headers; empty: none is sent.
-func (r *Rule) ExposeHeaders() string { return r.grant.exposeHeaders }
+func (r *Rule) ExposeHeaders() string { return r.effect.exposeHeaders }
 
 // MaxAge is the value of Access-Control-Max-Age; empty: none is sent.
-func (r *Rule) MaxAge() string { return r.grant.maxAge }
+func (r *Rule) MaxAge() string { return r.effect.maxAge }
 
 // maxNameBytes keeps a rule's name short enough to read in a dashboard's legend.
 const maxNameBytes = 64
@@ -127,46 +132,3 @@ func isName(id string) bool {
 var Methods = []string{"GET", "PUT", "DELETE", "POST", "HEAD"}
 
 var methodsInWords = strings.Join(Methods[:len(Methods)-1], ", ") + " and " + Methods[len(Methods)-1]
-
-// methodSet has a bit for each of Methods.
-type methodSet uint8
-
-// methodBit returns 0 for a method that no rule can allow. Methods are case-sensitive. A
-// switch takes a third of the time of a search in Methods.
-func methodBit(method string) methodSet {
-	switch method {
-	case "GET":
-		return 1 << 0
-	case "PUT":
-		return 1 << 1
-	case "DELETE":
-		return 1 << 2
-	case "POST":
-		return 1 << 3
-	case "HEAD":
-		return 1 << 4
-	}
-	return 0
-}
-
-// lower folds ASCII letters only: origins and header names have no others, and Unicode
-// folds other letters into these. It does not allocate where nothing changes.
-func lower(s string) string {
-	for i := range len(s) {
-		if s[i]-'A' <= 'Z'-'A' { // one comparison, on every request's origin
-			return string(appendLower(make([]byte, 0, len(s)), s))
-		}
-	}
-	return s
-}
-
-func appendLower(dst []byte, s string) []byte {
-	for i := range len(s) {
-		c := s[i]
-		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		dst = append(dst, c)
-	}
-	return dst
-}

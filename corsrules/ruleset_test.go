@@ -29,7 +29,7 @@ func TestRuleValues(t *testing.T) {
 		t.Run(caseName(c.desc, c.picked), func(t *testing.T) {
 			c.rule.origins = "*"
 			method := values(c.rule.methods)[0]
-			r := Compile(configuration(c.rule)).Actual(lines("https://a"), method).Rule
+			r := Compile(configuration(c.rule)).Decide(actual(lines("https://a"), method)).Rule
 			if got := r.AllowMethods(); got != c.methods {
 				t.Errorf("AllowMethods: got %q, want %q", got, c.methods)
 			}
@@ -77,7 +77,7 @@ func TestRuleNames(t *testing.T) {
 			if got := rs.RuleNames(); !slices.Equal(got, c.want) {
 				t.Errorf("RuleNames: got %q, want %q", got, c.want)
 			}
-			for i, v := range rs.ExplainActual(lines("https://a"), "GET").Verdicts {
+			for i, v := range rs.Explain(actual(lines("https://a"), "GET")).Verdicts {
 				if v.Rule.Name() != c.want[i] || v.Rule.Number() != i+1 {
 					t.Errorf("rule %d: Name %q, Number %d", i+1, v.Rule.Name(), v.Rule.Number())
 				}
@@ -96,25 +96,13 @@ func TestRuleset(t *testing.T) {
 		t.Error("ResponseVary: got false, want true")
 	}
 
-	if d := new(Ruleset).Actual([]string{"https://a"}, "GET"); d.Reason != OriginMismatch {
+	if d := new(Ruleset).Decide(actual([]string{"https://a"}, "GET")); d.Reason != OriginMismatch {
 		t.Errorf("without rules: %+v; want no origin allowed", d)
 	}
 
 	var none *Ruleset
 	if none.Len() != 0 || none.ResponseVary() || len(none.RuleNames()) != 0 {
 		t.Errorf("nil: Len %d, ResponseVary %v, RuleNames %q; want nothing", none.Len(), none.ResponseVary(), none.RuleNames())
-	}
-}
-
-// Methods and methodBit each have the five; nothing else holds them together.
-func TestMethodBits(t *testing.T) {
-	var all methodSet
-	for _, method := range Methods {
-		bit := methodBit(method)
-		if bit == 0 || all&bit != 0 {
-			t.Errorf("%s: bit %b, which is none of its own", method, bit)
-		}
-		all |= bit
 	}
 }
 
@@ -128,15 +116,15 @@ func TestConcurrentUse(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			for range 200 {
-				d := rs.Preflight(lines("https://A"), lines("GET"), lines("X-A,x-b"))
+				d := rs.Decide(preflight(lines("https://A"), lines("GET"), lines("X-A,x-b")))
 				if got, want := summary(d), allowed(2, "https://A", "x-a, x-b"); got != want {
 					t.Errorf("Preflight: got %+v, want %+v", got, want)
 				}
-				if got, want := summary(rs.Actual(lines("https://c.b"), "PUT")), refused(MethodMismatch, "PUT", 2); got != want {
+				if got, want := summary(rs.Decide(actual(lines("https://c.b"), "PUT"))), refused(MethodMismatch, "PUT", 2); got != want {
 					t.Errorf("Actual: got %+v, want %+v", got, want)
 				}
-				if e := rs.ExplainActual(lines("https://a"), "GET"); len(e.Verdicts) != rs.Len() {
-					t.Errorf("ExplainActual: %d verdicts, want %d", len(e.Verdicts), rs.Len())
+				if e := rs.Explain(actual(lines("https://a"), "GET")); len(e.Verdicts) != rs.Len() {
+					t.Errorf("Explain: %d verdicts, want %d", len(e.Verdicts), rs.Len())
 				}
 			}
 		})

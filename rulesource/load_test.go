@@ -251,7 +251,7 @@ func TestBuckets_other(t *testing.T) {
 	expectOther("with as many buckets as have counters", 0, metrics.MaxBuckets)
 	rules, _ := s.Rules(t.Context(), "one-more")
 	expectOther("with one more", 0, metrics.MaxBuckets+corsrules.DefaultMaxRules)
-	rules.Count(metrics.Actual, rules.Actual([]string{"https://app.example.com"}, "GET"), "https://app.example.com")
+	rules.Count(metrics.Actual, rules.Decide(fromApp), fromApp.Origin)
 	if want := `caddy_oss_cors_rule_hits_total{kind="actual",rule="1",ruleset="_other"} 1`; !strings.Contains(exposition(t, store), want) {
 		t.Errorf("not counted: %s", want)
 	}

@@ -90,46 +90,24 @@ type ruleMiddleware struct {
 }
 
 func (m *ruleMiddleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	origin := r.Header["Origin"]
-	if r.Method == http.MethodOptions {
-		d := m.rules.Preflight(origin, r.Header["Access-Control-Request-Method"], r.Header["Access-Control-Request-Headers"])
-		m.set(w.Header(), &d)
-		if d.Outcome != corsrules.Allowed {
-			w.WriteHeader(http.StatusForbidden)
-			return
-		}
-		w.WriteHeader(http.StatusOK)
-		return
-	}
-	d := m.rules.Actual(origin, r.Method)
-	m.set(w.Header(), &d)
-	m.next.ServeHTTP(w, r)
-}
-
-// set sets the headers as response.go does: no value is shared between two responses.
-func (m *ruleMiddleware) set(h http.Header, d *corsrules.Decision) {
+	req := corsrules.ReadRequest(r)
+	d := m.rules.Decide(req)
+	h := w.Header()
 	for key := range h {
 		if strings.HasPrefix(key, "Access-Control-") {
 			delete(h, key)
 		}
 	}
-	room, used := new([7]string), 0
-	put := func(key, value string) {
-		if value != "" {
-			room[used] = value
-			h[key] = room[used : used+1 : used+1]
-			used++
-		}
+	for name, value := range d.Headers(corsrules.Policy{}) {
+		h[name] = []string{value}
 	}
-	if d.Rule != nil {
-		put("Access-Control-Allow-Origin", d.AllowOrigin)
-		put("Access-Control-Allow-Methods", d.Rule.AllowMethods())
-		put("Access-Control-Allow-Headers", d.AllowHeaders)
-		put("Access-Control-Expose-Headers", d.Rule.ExposeHeaders())
-		put("Access-Control-Max-Age", d.Rule.MaxAge())
-	}
-	if m.rules.ResponseVary() && len(h["Vary"]) == 0 {
-		put("Vary", "Origin")
+	switch {
+	case req.Kind != corsrules.Preflight:
+		m.next.ServeHTTP(w, r)
+	case d.Outcome == corsrules.Allowed:
+		w.WriteHeader(http.StatusOK)
+	default:
+		w.WriteHeader(http.StatusForbidden)
 	}
 }
 

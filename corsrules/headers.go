@@ -1,0 +1,43 @@
+package corsrules
+
+import "iter"
+
+// Policy is what a server adds to what its rules say. The zero Policy is OSS's.
+type Policy struct {
+	// ResponseVary adds "Vary: Origin" to every response, as ResponseVary in the rules
+	// does.
+	ResponseVary bool
+
+	// AllowCredentials adds "Access-Control-Allow-Credentials: true" wherever an origin
+	// is allowed by name. OSS never sends it. Only rules that were parsed with
+	// Options.Credentials are narrow enough for it.
+	AllowCredentials bool
+}
+
+// Headers returns the names and values of the response headers that the decision calls for,
+// in the order in which OSS sends them (docs/oss-behaviour.md, sections 3 and 4). All
+// Access-Control headers that the response has from elsewhere have to be removed first;
+// Vary is to be added to what is there.
+func (d *Decision) Headers(p Policy) iter.Seq2[string, string] {
+	return func(yield func(name, value string) bool) { d.yieldHeaders(p, yield) }
+}
+
+func (d *Decision) yieldHeaders(p Policy, yield func(name, value string) bool) {
+	send := func(name, value string) bool { return value == "" || yield(name, value) }
+	if d.Rule != nil &&
+		(!send("Access-Control-Allow-Origin", d.AllowOrigin) ||
+			!send("Access-Control-Allow-Methods", d.Rule.AllowMethods()) ||
+			!send("Access-Control-Allow-Headers", d.AllowHeaders) ||
+			!send("Access-Control-Expose-Headers", d.Rule.ExposeHeaders()) ||
+			!send("Access-Control-Max-Age", d.Rule.MaxAge()) ||
+			p.AllowCredentials && d.NamesOrigin() && !send("Access-Control-Allow-Credentials", "true")) {
+		return
+	}
+	if p.ResponseVary || d.ResponseVary {
+		send("Vary", "Origin")
+	}
+}
+
+// NamesOrigin reports whether Access-Control-Allow-Origin names the request's origin, so
+// that the response is good for that origin alone.
+func (d *Decision) NamesOrigin() bool { return d.AllowOrigin != "" && d.AllowOrigin != "*" }

@@ -1,0 +1,138 @@
+// Package command has the commands "caddy oss-cors …".
+package command
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
+	"github.com/caddy-oss-cors/caddy-oss-cors/internal/explain"
+)
+
+func init() {
+	caddycmd.RegisterCommand(caddycmd.Command{
+		Name:  "oss-cors",
+		Usage: "<command>",
+		Short: "Explains, tries and checks OSS CORS rules",
+		Long: `Explains, tries and checks CORS rules in the format of Alibaba Cloud OSS.
+
+Exit status: 0; 1 for a denial or a finding; 2 where nothing could be evaluated:
+wrong usage, a file that cannot be read, a server that does not answer.`,
+		CobraFunc: func(cmd *cobra.Command) {
+			cmd.Args = cobra.ArbitraryArgs
+			cmd.RunE = func(cmd *cobra.Command, args []string) error {
+				if len(args) == 0 {
+					return exit(cmd, false, usageError("a command is needed: explain, options or lint"))
+				}
+				return exit(cmd, false, usageError(fmt.Sprintf("unknown command %q: there are explain, options and lint", args[0])))
+			}
+			cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+				return exit(cmd, false, usageError(err.Error()))
+			})
+			cmd.AddCommand(explainCommand(), optionsCommand(), lintCommand())
+		},
+	})
+}
+
+// usageError is wrong usage: the help says what is right.
+type usageError string
+
+func (e usageError) Error() string { return string(e) }
+
+// command makes a subcommand of run, which reports whether all is well: if not, the exit
+// status is 1. An error makes it 2.
+func command(cmd *cobra.Command, argName string, run func(cmd *cobra.Command, arg string) (ok bool, err error)) *cobra.Command {
+	cmd.Flags().Bool("json", false, "print JSON, for machines")
+	cmd.Flags().SortFlags = false
+	cmd.DisableFlagsInUseLine = true
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		switch {
+		case argName == "" && len(args) > 0:
+			return exit(cmd, false, usageError(fmt.Sprintf("%s takes flags only, and there is %q", cmd.Name(), args[0])))
+		case argName != "" && len(args) != 1:
+			return exit(cmd, false, usageError(fmt.Sprintf("%s takes exactly one %s, and there are %d arguments", cmd.Name(), argName, len(args))))
+		}
+		ok, err := run(cmd, strings.Join(args, ""))
+		return exit(cmd, ok, err)
+	}
+	return cmd
+}
+
+// exit gives Caddy the exit status, and prints errors itself: Caddy would log them.
+func exit(cmd *cobra.Command, ok bool, err error) error {
+	cmd.SilenceErrors = true
+	if err != nil {
+		fmt.Fprintf(cmd.ErrOrStderr(), "Error: %s\n", err)
+		if errors.As(err, new(usageError)) {
+			fmt.Fprintf(cmd.ErrOrStderr(), "Run '%s --help' for usage.\n", cmd.CommandPath())
+		}
+		nothingEvaluated := func(caddycmd.Flags) (int, error) { return 2, nil }
+		return caddycmd.WrapCommandFuncForCobra(nothingEvaluated)(cmd, nil)
+	}
+	if !ok {
+		return errors.New("a denial or a finding") // silent; the exit status is 1
+	}
+	return nil
+}
+
+// required returns the values of flags, and an error where one is missing or empty.
+func required(cmd *cobra.Command, names ...string) ([]string, error) {
+	values := make([]string, len(names))
+	var missing []string
+	for i, name := range names {
+		if values[i], _ = cmd.Flags().GetString(name); strings.TrimSpace(values[i]) == "" {
+			missing = append(missing, "--"+name)
+		}
+	}
+	if len(missing) > 0 {
+		return nil, usageError("missing " + strings.Join(missing, " and ") + ", which " + cmd.Name() + " needs")
+	}
+	return values, nil
+}
+
+func addMaxRules(cmd *cobra.Command) {
+	cmd.Flags().Int("max-rules", corsrules.DefaultMaxRules, "how many rules a document may have, as max_rules in the Caddyfile")
+}
+
+func maxRules(cmd *cobra.Command) (int, error) {
+	n, _ := cmd.Flags().GetInt("max-rules")
+	if n < 1 {
+		return 0, usageError(fmt.Sprintf("--max-rules is %d: a whole number from 1 is needed", n))
+	}
+	return n, nil
+}
+
+// readRules reads a rules document from a file, or from what else can be opened.
+func readRules(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return corsrules.ReadDocument(f, 0)
+}
+
+// printResult prints a result: as JSON if the user wants that, else as text does.
+func printResult(cmd *cobra.Command, result any, text func(*printer)) error {
+	if asJSON, _ := cmd.Flags().GetBool("json"); asJSON {
+		return explain.WriteJSON(cmd.OutOrStdout(), result)
+	}
+	p := &printer{colored: isTerminal(cmd.OutOrStdout())}
+	text(p)
+	_, err := p.WriteTo(cmd.OutOrStdout())
+	return err
+}
+
+// isTerminal reports whether a person reads w who has not asked for plain text
+// (https://no-color.org).
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}

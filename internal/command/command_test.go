@@ -1,0 +1,216 @@
+package command
+
+import (
+	"bytes"
+	"errors"
+	goflag "flag"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
+	"github.com/caddy-oss-cors/caddy-oss-cors/internal/explain"
+)
+
+var update = goflag.Bool("update", false, "write the golden files anew")
+
+// runCommand runs "caddy oss-cors" with args among the test's documents.
+func runCommand(t *testing.T, args ...string) (stdout, stderr string, status int) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self, append([]string{"oss-cors"}, args...)...)
+	cmd.Dir = "testdata/commands"
+	cmd.Env = append(os.Environ(), asCaddy+"=1")
+	var out, errOut bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errOut
+	if err := cmd.Run(); err != nil && !errors.As(err, new(*exec.ExitError)) {
+		t.Fatal(err)
+	}
+	return out.String(), errOut.String(), cmd.ProcessState.ExitCode()
+}
+
+var elapsed = regexp.MustCompile(`\d+\.\d{6}\(s\)|("elapsed_seconds": )[\d.e-]+`)
+
+// Each golden file is a command, what it prints, and its exit status.
+func TestCommands(t *testing.T) {
+	server := newPreflightServer(t)
+	origin, method := "--origin=https://app.example.com", "--acr-method=PUT"
+	explaining := []string{"explain", "--rules", "cors.xml", "--origin"}
+	cases := []struct {
+		name   string
+		status int
+		args   []string
+	}{
+		{"explain-allowed", 0, append(explaining, "https://app.example.com", "--method", "PUT", "--headers", "Content-Type,x-oss-date")},
+		{"explain-header", 1, append(explaining, "https://x.preview.example.com", "--method", "PUT", "--headers", "content-type,x-foo")},
+		{"explain-method", 1, append(explaining, "https://app.example.com", "--method", "DELETE")},
+		{"explain-method-case", 1, append(explaining, "https://app.example.com", "--method", "put")},
+		{"explain-method-never", 1, append(explaining, "https://app.example.com", "--method", "PATCH")},
+		{"explain-origin", 1, append(explaining, "https://evil.example", "--method", "PUT")},
+		{"explain-malformed", 1, append(explaining, "https://app.example.com", "--method", "PUT", "--headers", "content type")},
+		{"explain-simple", 0, append(explaining, "https://evil.example", "--method", "GET")},
+		{"explain-simple-with-preflight", 0, append(explaining, "https://app.example.com", "--method", "GET", "--preflight")},
+		{"explain-header-without-preflight", 0, append(explaining, "https://evil.example", "--method", "GET", "--headers", "x-foo", "--preflight=false")},
+		{"explain-json", 1, append(explaining, "https://app.example.com", "--method", "PUT", "--headers", "x-foo", "--json")},
+		{"explain-policy", 0, []string{"explain", "--rules", "named.xml", "--origin", "https://app.example.com", "--method", "PUT", "--response-vary", "--allow-credentials"}},
+		{"explain-too-wide", 2, []string{"explain", "--rules", "wide.xml", "--origin", "https://app.example.com", "--method", "GET", "--allow-credentials"}},
+		{"explain-bad-rules", 2, []string{"explain", "--rules", "bad.xml", "--origin", "https://app.example.com", "--method", "GET"}},
+		{"explain-no-file", 2, []string{"explain", "--rules", "missing.xml", "--origin", "https://app.example.com", "--method", "GET"}},
+		{"explain-too-many-rules", 2, append(explaining, "https://app.example.com", "--method", "GET", "--max-rules", "2")},
+		{"explain-missing-flags", 2, []string{"explain", "--rules", "cors.xml", "--method", ""}},
+		{"explain-argument", 2, append(explaining, "https://app.example.com", "--method", "GET", "more")},
+		{"explain-max-rules", 2, append(explaining, "https://app.example.com", "--method", "GET", "--max-rules", "0")},
+
+		{"lint-good", 0, []string{"lint", "cors.xml"}},
+		{"lint-file", 1, []string{"lint", "rules/unwise.xml"}},
+		{"lint-directory", 1, []string{"lint", "rules"}},
+		{"lint-ignore", 0, []string{"lint", "rules/unwise.xml", "--ignore", "glued-wildcard,path-in-origin", "--ignore", "echo-without-vary,max-age-beyond-browsers,unreachable-rule"}},
+		{"lint-json", 1, []string{"lint", "rules", "--json", "--ignore", "glued-wildcard,unreachable-rule"}},
+		{"lint-json-good", 0, []string{"lint", "cors.xml", "--json"}},
+		{"lint-too-many-rules", 1, []string{"lint", "cors.xml", "--max-rules=2"}},
+		{"lint-no-such-code", 2, []string{"lint", "cors.xml", "--ignore", "everything"}},
+		{"lint-no-file", 2, []string{"lint", "missing.xml"}},
+		{"lint-nothing-there", 2, []string{"lint", ".."}},
+		{"lint-no-argument", 2, []string{"lint"}},
+		{"lint-arguments", 2, []string{"lint", "cors.xml", "bad.xml"}},
+
+		{"options-allowed", 0, []string{"options", server + "/allowed", origin, "--acr-method=put", "--acr-headers=content-type,x-foo"}},
+		{"options-allowed-json", 0, []string{"options", server + "/allowed", origin, method, "--json"}},
+		{"options-denied", 1, []string{"options", server + "/denied", origin, method}},
+		{"options-denied-json", 1, []string{"options", server + "/denied", origin, method, "--json"}},
+		{"options-redirect", 1, []string{"options", server + "/redirect", origin, method}},
+		{"options-plain-404", 1, []string{"options", server + "/nothing", origin, method}},
+		{"options-no-cors", 1, []string{"options", server + "/no-cors", origin, method}},
+		{"options-other-origin", 1, []string{"options", server + "/allowed", "--origin=https://evil.example", method}},
+		{"options-other-method", 1, []string{"options", server + "/allowed", origin, "--acr-method=DELETE"}},
+		{"options-other-header", 1, []string{"options", server + "/allowed", origin, method, "--acr-headers=x-bar"}},
+		{"options-hostile", 1, []string{"options", server + "/hostile", origin, method}},
+		{"options-no-answer", 2, []string{"options", "http://127.0.0.1:1/", origin, method}},
+		{"options-no-url", 2, []string{"options", "oss://bucket/key", origin, method}},
+		{"options-bad-header", 2, []string{"options", server + "/allowed", origin, "--acr-method=P\nT"}},
+		{"options-missing-flags", 2, []string{"options", server + "/allowed"}},
+
+		{"no-command", 2, nil},
+		{"unknown-command", 2, []string{"exlpain"}},
+		{"unknown-flag", 2, []string{"lint", "cors.xml", "--fix"}},
+		{"bad-flag-value", 2, []string{"lint", "cors.xml", "--max-rules=ten"}},
+		{"help", 0, []string{"--help"}},
+		{"help-explain", 0, []string{"explain", "--help"}},
+		{"help-options", 0, []string{"options", "--help"}},
+		{"help-lint", 0, []string{"lint", "--help"}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			stdout, stderr, status := runCommand(t, c.args...)
+			if status != c.status {
+				t.Errorf("exit status %d, want %d", status, c.status)
+			}
+			got := fmt.Sprintf("$ caddy oss-cors %s\n%s", strings.Join(c.args, " "), stdout)
+			if stderr != "" {
+				got += "--- on standard error\n" + stderr
+			}
+			got += fmt.Sprintf("--- exit status %d\n", status)
+			got = strings.ReplaceAll(got, server, "http://localhost:8080")
+			got = elapsed.ReplaceAllStringFunc(got, func(s string) string {
+				return regexp.MustCompile(`[\d.]+(e-\d+)?`).ReplaceAllString(s, "0.001000")
+			})
+			golden(t, c.name, got)
+		})
+	}
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata/commands", name+".golden")
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s is not what is printed; if that is right, go test -run TestCommands ./internal/command -update\n got:\n%s\nwant:\n%s", file, got, want)
+	}
+}
+
+// denial is how OSS denies a preflight.
+const denial = `<Error>
+  <Code>AccessForbidden</Code>
+  <Message>CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request method / Access-Control-Request-Method or Access-Control-Requet-Headers are not whitelisted by the resource's CORS spec.</Message>
+  <RequestId>5DECB1F6F3150D373335D8D2</RequestId>
+  <EC>0003-00000602</EC>
+</Error>
+`
+
+// newPreflightServer answers as various servers do, and fails the test if it is sent
+// anything but a preflight, or a redirect is followed.
+func newPreflightServer(t *testing.T) (url string) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/allowed", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Access-Control-Allow-Origin", "https://app.example.com")
+		w.Header().Set("Access-Control-Allow-Methods", "GET, PUT")
+		w.Header().Set("Access-Control-Allow-Headers", "content-type, x-foo")
+		w.Header().Set("Access-Control-Max-Age", "600")
+		w.Header().Set("Vary", "Origin")
+		w.Header().Set("X-Oss-Request-Id", "59FC3349BC4D25C01C26CBA2")
+	})
+	mux.HandleFunc("/denied", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/xml")
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, denial)
+	})
+	mux.Handle("/redirect", http.RedirectHandler("/followed", http.StatusFound))
+	mux.HandleFunc("/followed", func(http.ResponseWriter, *http.Request) { t.Error("a redirect was followed") })
+	mux.HandleFunc("/no-cors", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		for range 1 << 12 { // more than is read
+			_, _ = io.WriteString(w, strings.Repeat("x", 1<<10))
+		}
+	})
+	mux.HandleFunc("/hostile", func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, "<Error><Code>Access\u009b31m</Code><Message>one\ntwo</Message></Error>")
+	})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodOptions || r.Header.Get("Origin") == "" || r.Header.Get("Access-Control-Request-Method") == "" {
+			t.Errorf("not a preflight: %s %s", r.Method, r.Header)
+		}
+		mux.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// Colors change nothing but the colors: columns stay aligned.
+func TestColors(t *testing.T) {
+	rules := corsrules.Compile(&corsrules.Configuration{Rules: []corsrules.CORSRule{
+		{ID: "no", AllowedOrigins: []string{"https://a.example"}, AllowedMethods: []string{"GET"}},
+		{ID: "yes", AllowedOrigins: []string{"*"}, AllowedMethods: []string{"GET"}},
+		{ID: "later", AllowedOrigins: []string{"*"}, AllowedMethods: []string{"GET"}},
+	}})
+	e := explain.New(rules, corsrules.Policy{}, explain.Request{Origin: "https://b.example", Method: "GET"})
+	plain, colored := new(printer), &printer{colored: true}
+	plain.explanation(e)
+	colored.explanation(e)
+	code := regexp.MustCompile("\x1b\\[\\d*m")
+	if got := code.ReplaceAllString(colored.String(), ""); got != plain.String() || got == colored.String() {
+		t.Errorf("without its colors\n%s\nis not\n%s", colored.String(), plain.String())
+	}
+	if isTerminal(new(bytes.Buffer)) || isTerminal(os.NewFile(^uintptr(0), "")) {
+		t.Error("what is not a terminal is taken for one")
+	}
+}

@@ -1,0 +1,69 @@
+package command
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
+	"github.com/caddy-oss-cors/caddy-oss-cors/internal/explain"
+)
+
+func explainCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "explain --rules <file> --origin <origin> --method <method> [--headers <names>] [--preflight] [--response-vary] [--allow-credentials] [--max-rules <n>] [--json]",
+		Short: "Shows which rule allows a request, and why the others do not match",
+		Long: `Shows what each rule of a document says of a request from another origin, which rule
+decides, which headers the response gets, and what to change if no rule allows it.
+
+Both requests are evaluated: the preflight and the actual request. A browser sends a
+preflight unless the method is GET, HEAD or POST and a script sets no header;
+--preflight or --preflight=false overrides this.
+
+Exit status: 0 if the browser allows the request, by the preflight if it sends one,
+else by the actual request; 1 if not; 2 if nothing could be evaluated.`,
+		Example: `  caddy oss-cors explain --rules cors.xml --origin https://app.example.com --method PUT --headers content-type,x-oss-date`,
+	}
+	cmd.Flags().String("rules", "", "the rules `file`")
+	cmd.Flags().String("origin", "", "the page's `origin`, such as https://app.example.com")
+	cmd.Flags().String("method", "", "the request's `method`")
+	cmd.Flags().String("headers", "", "the `names` of the headers that a script sets, with commas between them")
+	cmd.Flags().Bool("preflight", false, "whether the browser sends a preflight; without this flag, as the Fetch standard says")
+	cmd.Flags().Bool("response-vary", false, "as response_vary in the Caddyfile")
+	cmd.Flags().Bool("allow-credentials", false, "as allow_credentials in the Caddyfile")
+	addMaxRules(cmd)
+	return command(cmd, "", runExplain)
+}
+
+func runExplain(cmd *cobra.Command, _ string) (allowed bool, err error) {
+	values, err := required(cmd, "rules", "origin", "method")
+	if err != nil {
+		return false, err
+	}
+	file := values[0]
+	q := explain.Request{Ruleset: file, Origin: values[1], Method: values[2]}
+	if headers, _ := cmd.Flags().GetString("headers"); headers != "" {
+		q.Headers = []string{headers}
+	}
+	if cmd.Flags().Changed("preflight") {
+		preflight, _ := cmd.Flags().GetBool("preflight")
+		q.Preflight = &preflight
+	}
+	var policy corsrules.Policy
+	policy.ResponseVary, _ = cmd.Flags().GetBool("response-vary")
+	policy.AllowCredentials, _ = cmd.Flags().GetBool("allow-credentials")
+	limit, err := maxRules(cmd)
+	if err != nil {
+		return false, err
+	}
+	doc, err := readRules(file)
+	if err != nil {
+		return false, err
+	}
+	cfg, err := corsrules.Parse(doc, corsrules.Options{File: file, MaxRules: limit, Credentials: policy.AllowCredentials})
+	if err != nil {
+		return false, fmt.Errorf("invalid rules:\n%w", err)
+	}
+	e := explain.New(corsrules.Compile(cfg), policy, q)
+	return e.Allowed, printResult(cmd, e, func(p *printer) { p.explanation(e) })
+}

@@ -1,0 +1,129 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
+)
+
+func lintCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "lint <file or directory> [--ignore <codes>] [--max-rules <n>] [--json]",
+		Short: "Finds what is wrong in rules documents, and what is legal and yet unwise",
+		Long: `Finds what is wrong in a rules document, or in each *.xml of a directory, and what is
+legal and yet unwise: rules that no request can reach, origins that no browser sends,
+a * that lets strangers in. Each finding says what to write instead, and ends with a
+code, which --ignore takes:
+
+` + indentCodes() + `
+Exit status: 0 if there is nothing; 1 if there are findings; 2 if a file could not be
+read.`,
+		Example: `  caddy oss-cors lint cors.xml
+  caddy oss-cors lint rules/ --ignore echo-without-vary,wide-origin`,
+	}
+	cmd.Flags().StringSlice("ignore", nil, "findings to leave out, by their `codes`, with commas between them")
+	addMaxRules(cmd)
+	return command(cmd, "file or directory", runLint)
+}
+
+func indentCodes() string {
+	return "  " + strings.Join(corsrules.LintCodes, "\n  ") + "\n"
+}
+
+// lintResult is what "caddy oss-cors lint" finds.
+type lintResult struct {
+	Documents int           `json:"documents"`
+	Findings  []lintFinding `json:"findings"`
+}
+
+// lintFinding is a finding, or a fault: that has no advice, but the Code and the EC of
+// OSS's answer.
+type lintFinding struct {
+	corsrules.Finding
+	OSSCode string `json:"oss_code,omitempty"`
+	EC      string `json:"ec,omitempty"`
+}
+
+// badDocument is the code of faults, which cannot be ignored.
+const badDocument = "bad-document"
+
+func runLint(cmd *cobra.Command, path string) (clean bool, err error) {
+	ignored, _ := cmd.Flags().GetStringSlice("ignore")
+	for _, code := range ignored {
+		if !slices.Contains(corsrules.LintCodes, code) {
+			return false, usageError(fmt.Sprintf("--ignore %s: there is no such code", code))
+		}
+	}
+	limit, err := maxRules(cmd)
+	if err != nil {
+		return false, err
+	}
+	files, err := documents(path)
+	if err != nil {
+		return false, err
+	}
+	result := lintResult{Documents: len(files), Findings: []lintFinding{}}
+	for _, file := range files {
+		doc, err := readRules(file)
+		if err != nil {
+			return false, err
+		}
+		for _, f := range lint(doc, corsrules.Options{File: file, MaxRules: limit}) {
+			if !slices.Contains(ignored, f.Code) {
+				result.Findings = append(result.Findings, f)
+			}
+		}
+	}
+	return len(result.Findings) == 0, printResult(cmd, result, func(p *printer) { p.lintResult(result) })
+}
+
+// documents returns the path itself or, of a directory, its *.xml.
+func documents(path string) ([]string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return []string{path}, nil
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return nil, err
+	}
+	var files []string
+	for _, entry := range entries {
+		if strings.HasSuffix(entry.Name(), ".xml") && !entry.IsDir() {
+			files = append(files, filepath.Join(path, entry.Name()))
+		}
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("%s has no *.xml, which rules documents are", path)
+	}
+	return files, nil
+}
+
+// lint returns a document's findings or, where it is bad, its faults.
+func lint(doc []byte, opts corsrules.Options) []lintFinding {
+	var all []lintFinding
+	findings, err := corsrules.Lint(doc, opts)
+	for _, f := range findings {
+		all = append(all, lintFinding{Finding: f})
+	}
+	var faults corsrules.Faults
+	errors.As(err, &faults)
+	for _, f := range faults {
+		all = append(all, lintFinding{
+			Finding: corsrules.Finding{File: f.File, Line: f.Line, Column: f.Column, Code: badDocument, Message: f.Message},
+			OSSCode: f.Code,
+			EC:      f.EC,
+		})
+	}
+	return all
+}
