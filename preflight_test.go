@@ -277,8 +277,8 @@ func TestPreflightWithoutRules(t *testing.T) {
 		{"a missing origin comes before not enabled", []string{acrm + "PUT"}, func(t *testing.T, r reply) {
 			r.expectError(t, 400, "BadRequest", noOriginMessage, "0034-00000101", "bucket.example.com")
 		}},
-		{"a missing method comes before not enabled", []string{fromApp}, func(t *testing.T, r reply) {
-			r.expectError(t, 400, "BadRequest", noMethodMessage, "0034-00000102", "bucket.example.com")
+		{"not enabled comes before a missing method", []string{fromApp}, func(t *testing.T, r reply) { // [picked]
+			r.expectError(t, 403, "AccessForbidden", notEnabledMessage, "0003-00000601", "bucket.example.com")
 		}},
 	} {
 		t.Run(test.desc, func(t *testing.T) {
@@ -429,7 +429,7 @@ func TestPreflightAfterOtherHandlers(t *testing.T) {
 	p.preflight(t, fromStranger, acrm+"PUT").expectError(t, 403, "AccessForbidden", notAllowedMessage, "0003-00000602", "bucket.example.com")
 }
 
-// [picked]: OSS itself answers 400 to an OPTIONS request that is no preflight.
+// [picked]: OSS itself answers 400 to an OPTIONS request that is not a preflight.
 func TestOtherOPTIONSRequestsGoOn(t *testing.T) {
 	p := newProxy(t)
 	write(t, "cors.xml", appRules)
@@ -447,6 +447,8 @@ func TestOtherOPTIONSRequestsGoOn(t *testing.T) {
 		{"lines without a value", []string{"Origin:", "Origin: \t", acrm}},
 		{"headers asked for alone", []string{acrh + "content-type"}},
 		{"a fetch by a script of the same site", []string{"Sec-Fetch-Mode: cors"}},
+		{"from the request's own host", []string{"Origin: https://bucket.example.com", "Sec-Fetch-Mode: cors"}},
+		{"from the same origin behind a proxy that rewrites Host", []string{fromApp, "Sec-Fetch-Site: same-origin"}},
 	} {
 		t.Run(test.desc, func(t *testing.T) {
 			got := p.preflight(t, test.lines...)

@@ -104,18 +104,18 @@ func (rs *Ruleset) decide(req *Request, verdicts *[]Verdict) Decision {
 	return d
 }
 
-// evaluate makes the checks that come before the rules, in OSS's order, and then goes
-// through the rules.
+// evaluate makes the checks that come before the rules, in the order of
+// docs/oss-behaviour.md, section 3, and then goes through the rules.
 func (rs *Ruleset) evaluate(req *Request, verdicts *[]Verdict) Decision {
 	switch {
 	case req.Origin == "":
 		return denied(MissingOrigin, "")
-	case req.Method == "":
-		return denied(MissingMethod, "")
 	case rs == nil:
 		return denied(NoRules, "")
 	case rs.unavailable:
 		return denied(RulesUnavailable, "")
+	case req.Method == "":
+		return denied(MissingMethod, "")
 	case req.malformed != "":
 		return denied(Malformed, req.malformed)
 	}

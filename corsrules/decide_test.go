@@ -347,7 +347,7 @@ var preflightCases = func() []preflightCase {
 		{desc: "no method, headers all the same", cfg: open, origin: a, headers: lines("x-a"), want: refused(MissingMethod, "", 0)},
 		{desc: "not enabled", cfg: nil, origin: a, method: get, want: refused(NoRules, "", 0)},
 		{desc: "no origin comes before not enabled", cfg: nil, method: get, want: refused(MissingOrigin, "", 0)},
-		{desc: "no method comes before not enabled", cfg: nil, origin: a, want: refused(MissingMethod, "", 0)},
+		{desc: "not enabled comes before no method", picked: true, cfg: nil, origin: a, want: refused(NoRules, "", 0)},
 		{desc: "no origin comes before a broken method", picked: true, cfg: open, method: lines("GET", "PUT"), want: refused(MissingOrigin, "", 0)},
 		{desc: "no method comes before a broken origin", picked: true, cfg: open, origin: lines("https://a", "https://b"), want: refused(MissingMethod, "", 0)},
 		{desc: "not enabled comes before a broken origin", picked: true, cfg: nil, origin: lines("https://a", "https://b"), method: get, want: refused(NoRules, "", 0)},

@@ -25,18 +25,18 @@ func naivePreflight(cfg *Configuration, origin, method, headers []string) naiveD
 	// A line without a value counts as absent.
 	origins, methods := withoutEmpty(origin), withoutEmpty(method)
 
-	// First what is missing, then not enabled, then malformed, then the rules.
+	// First no origin, then not enabled, then no method, then malformed, then the rules.
 	if len(origins) == 0 && len(methods) == 0 {
 		return naiveDecision{outcome: None}
 	}
 	if len(origins) == 0 {
 		return naiveDecision{outcome: Denied, reason: MissingOrigin}
 	}
-	if len(methods) == 0 {
-		return naiveDecision{outcome: Denied, reason: MissingMethod}
-	}
 	if cfg == nil {
 		return naiveDecision{outcome: Denied, reason: NoRules}
+	}
+	if len(methods) == 0 {
+		return naiveDecision{outcome: Denied, reason: MissingMethod}
 	}
 	if naiveBrokenOrigin(origins) {
 		return naiveDecision{outcome: Denied, reason: Malformed, value: "origin"}

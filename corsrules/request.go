@@ -23,11 +23,11 @@ const (
 type Kind uint8
 
 const (
-	// NotCORS: an actual request without Origin, or an OPTIONS request with neither
-	// Origin nor Access-Control-Request-Method. The rules do not apply to it.
+	// NotCORS: a request with neither Origin nor, if it is OPTIONS,
+	// Access-Control-Request-Method. The rules do not apply to it.
 	NotCORS Kind = iota
-	// Preflight: an OPTIONS request with Origin or Access-Control-Request-Method. It is
-	// malformed if it lacks one of them.
+	// Preflight: an OPTIONS request with Access-Control-Request-Method, or with the
+	// Origin of another site. It is incomplete if it lacks one of them.
 	Preflight
 	// Actual: any other request with Origin.
 	Actual
@@ -69,14 +69,7 @@ func ReadRequest(r *http.Request) Request {
 	origin, oneOrigin := single(r.Header["Origin"])
 	req := Request{Origin: origin, Method: r.Method, http: r}
 	if r.Method == http.MethodOptions {
-		method, oneMethod := single(r.Header["Access-Control-Request-Method"])
-		if origin != "" || method != "" {
-			req.Kind, req.Method = Preflight, method
-			req.readHeaders(r.Header["Access-Control-Request-Headers"])
-			if !oneMethod || strings.IndexByte(method, ',') >= 0 {
-				req.malformed = "access-control-request-method"
-			}
-		}
+		req.readOptions()
 	} else if origin != "" {
 		req.Kind = Actual
 	}
@@ -86,11 +79,29 @@ func ReadRequest(r *http.Request) Request {
 	return req
 }
 
+// readOptions reads an OPTIONS request. Without Access-Control-Request-Method it is not a
+// preflight if it is same-origin: browsers send Origin with every method but GET and HEAD
+// (https://fetch.spec.whatwg.org/#append-a-request-origin-header), and a preflight always has
+// the method (https://fetch.spec.whatwg.org/#cors-preflight-fetch).
+func (req *Request) readOptions() {
+	h := req.http.Header
+	method, oneMethod := single(h["Access-Control-Request-Method"])
+	switch {
+	case method != "", req.Origin != "" && !req.isSameOrigin():
+		req.Kind, req.Method = Preflight, method
+		req.readHeaders(h["Access-Control-Request-Headers"])
+		if !oneMethod || strings.IndexByte(method, ',') >= 0 {
+			req.malformed = "access-control-request-method"
+		}
+	case req.Origin != "":
+		req.Kind = Actual
+	}
+}
+
 // NeedsCORS reports whether a browser could need Access-Control headers on the response. It
 // is true for a preflight. Browsers also send Origin on same-origin POST requests, form
 // submissions and WebSocket handshakes; these need none, and are not denied where no rule
-// matches (docs/oss-behaviour.md, section 4). Sec-Fetch-Site shows a same-origin request
-// even behind a proxy that rewrites Host.
+// matches (docs/oss-behaviour.md, section 4).
 func (req *Request) NeedsCORS() bool {
 	switch req.Kind {
 	case NotCORS:
@@ -98,13 +109,15 @@ func (req *Request) NeedsCORS() bool {
 	case Preflight:
 		return true
 	}
-	h := req.http.Header
-	mode, _ := single(h["Sec-Fetch-Mode"])
-	site, _ := single(h["Sec-Fetch-Site"])
-	return !isSameHost(req.Origin, req.http.Host) &&
-		site != "same-origin" &&
-		(mode == "" || mode == "cors") &&
-		!isUpgrade(req.http)
+	mode, _ := single(req.http.Header["Sec-Fetch-Mode"])
+	return !req.isSameOrigin() && (mode == "" || mode == "cors") && !isUpgrade(req.http)
+}
+
+// isSameOrigin reports whether a request comes from its own origin. Sec-Fetch-Site shows
+// that even behind a proxy that rewrites Host.
+func (req *Request) isSameOrigin() bool {
+	site, _ := single(req.http.Header["Sec-Fetch-Site"])
+	return site == "same-origin" || isSameHost(req.Origin, req.http.Host)
 }
 
 // isSameHost reports whether host and port of an origin are those of a request's Host. The

@@ -34,6 +34,10 @@ func TestReadRequest(t *testing.T) {
 		{"a preflight among empty lines", "OPTIONS", http.Header{origin: {"", "https://a"}, method: {" ", "PUT"}, headers: {"", "x-a", ",", "x-b"}}, Preflight, "https://a", "PUT", "x-a, x-b", ""},
 		{"a preflight without Origin", "OPTIONS", http.Header{origin: {""}, method: {"PUT"}}, Preflight, "", "PUT", "", ""},
 		{"a preflight without a method", "OPTIONS", http.Header{origin: {"https://a"}, method: {""}}, Preflight, "https://a", "", "", ""},
+		{"OPTIONS from the same host", "OPTIONS", http.Header{origin: {"", "https://self"}, method: {" "}, headers: {"x a"}}, Actual, "https://self", "OPTIONS", "", ""},
+		{"OPTIONS from the same host by another name", "OPTIONS", http.Header{origin: {"https://a"}, "Sec-Fetch-Site": {"same-origin"}}, Actual, "https://a", "OPTIONS", "", ""},
+		{"OPTIONS from the same site", "OPTIONS", http.Header{origin: {"https://a"}, "Sec-Fetch-Site": {"same-site"}}, Preflight, "https://a", "", "", ""},
+		{"a preflight from the same host", "OPTIONS", http.Header{origin: {"https://self"}, method: {"PUT"}, "Sec-Fetch-Site": {"same-origin"}}, Preflight, "https://self", "PUT", "", ""},
 		{"two methods", "OPTIONS", http.Header{origin: {"https://a"}, method: {"", "PUT", "GET"}}, Preflight, "https://a", "PUT", "", "access-control-request-method"},
 		{"methods in one line", "OPTIONS", http.Header{origin: {"https://a"}, method: {"PUT,GET"}}, Preflight, "https://a", "PUT,GET", "", "access-control-request-method"},
 		{"a header that is not a token", "OPTIONS", http.Header{origin: {"https://a"}, method: {"PUT"}, headers: {"x-a", "x b"}}, Preflight, "https://a", "PUT", "", "access-control-request-headers"},
@@ -41,7 +45,7 @@ func TestReadRequest(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.desc, func(t *testing.T) {
-			got := ReadRequest(&http.Request{Method: c.method, Header: c.header})
+			got := ReadRequest(&http.Request{Method: c.method, Host: "self", Header: c.header})
 			got.http = nil
 			if want := (Request{Kind: c.kind, Origin: c.origin, Method: c.asked, Headers: c.headers, malformed: c.malformed}); got != want {
 				t.Errorf("got  %+v\nwant %+v", got, want)

@@ -54,7 +54,8 @@ type WireResponse struct {
 
 // Serve answers a request. answer is the origin server's response.
 func (b *Bucket) Serve(r WireRequest, answer WireResponse) WireResponse {
-	if r.Method == http.MethodOptions && (r.Origin != "" || r.RequestMethod != "") {
+	sameOrigin := r.Origin != "" && HostOf(r.Origin) == HostOf(r.URL)
+	if r.Method == http.MethodOptions && (r.RequestMethod != "" || r.Origin != "" && !sameOrigin) {
 		return b.preflight(r)
 	}
 	answer.Header = maps.Clone(answer.Header)
@@ -66,7 +67,7 @@ func (b *Bucket) Serve(r WireRequest, answer WireResponse) WireResponse {
 		case rule != nil:
 			answer.Decision = "allowed " + rule.ID
 			b.allow(answer.Header, rule, r.Origin)
-		case r.Mode == "cors" && HostOf(r.Origin) != HostOf(r.URL):
+		case r.Mode == "cors" && !sameOrigin:
 			answer.Decision = "denied " + reason
 		}
 	}

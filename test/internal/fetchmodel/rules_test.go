@@ -45,6 +45,7 @@ func TestBucketServe(t *testing.T) {
 		{"nearest rule: method", preflight(page, "DELETE", ""), 403, "denied method", "map[vary:Origin]"},
 		{"no origin", preflight("", "GET", ""), 400, "denied missing_origin", "map[vary:Origin]"},
 		{"no method", preflight(page, "", ""), 400, "denied missing_method", "map[vary:Origin]"},
+		{"OPTIONS from the same origin", WireRequest{URL: api + "/k", Method: "OPTIONS", Origin: api, Mode: "cors"}, 200, "none", "map[vary:Origin]"},
 		{"actual request, allowed", WireRequest{URL: api + "/k", Method: "GET", Origin: third, Mode: "cors"}, 200, "allowed all",
 			"map[access-control-allow-methods:GET access-control-allow-origin:* vary:Origin]"},
 		{"actual request, denied", WireRequest{URL: api + "/k", Method: "PUT", Origin: third, Mode: "cors"}, 200, "denied method", "map[vary:Origin]"},
