@@ -1,9 +1,8 @@
 package bucketapi
 
 import (
+	"cmp"
 	"context"
-	"crypto/md5"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -96,12 +95,16 @@ type Result struct {
 // replace the previous one later. PutBucketCors is answered 200 only when the store has
 // confirmed that it holds the document.
 func (a *API) Serve(w http.ResponseWriter, r *http.Request, bucket string) Result {
+	dialect := dialectOf(r)
 	answer := ossresponse.New(w, r, time.Now())
+	if dialect == corsrules.DialectS3 {
+		answer = ossresponse.NewS3(w, r, time.Now())
+	}
 	result := Result{Operation: operations[r.Method], Bucket: bucket, RequestID: answer.RequestID()}
 	var doc string
-	result.KeyID, doc, result.Err = a.do(r, bucket)
+	result.KeyID, doc, result.Err = a.do(r, bucket, dialect)
 	if result.Err != nil {
-		e := errorAnswer(result.Err)
+		e := a.errorAnswer(result.Err, dialect)
 		result.Status = e.Status
 		_ = answer.Error(e) // an error here means that the client is gone
 		return result
@@ -121,7 +124,7 @@ func (a *API) Serve(w http.ResponseWriter, r *http.Request, bucket string) Resul
 }
 
 // do carries out r. The document is what GetBucketCors returns.
-func (a *API) do(r *http.Request, bucket string) (keyID, doc string, err error) {
+func (a *API) do(r *http.Request, bucket string, dialect corsrules.Dialect) (keyID, doc string, err error) {
 	if bucket == "" {
 		return "", "", errInvalidBucketName.With("BucketName", requestedBucket(r))
 	}
@@ -130,11 +133,11 @@ func (a *API) do(r *http.Request, bucket string) (keyID, doc string, err error) 
 	}
 	switch r.Method {
 	case http.MethodGet:
-		doc, err = a.get(r.Context(), bucket)
+		doc, err = a.get(r.Context(), bucket, dialect)
 	case http.MethodDelete:
 		err = a.delete(r.Context(), bucket)
 	default:
-		err = a.put(r, bucket)
+		err = a.put(r, bucket, dialect)
 	}
 	return keyID, doc, err
 }
@@ -142,12 +145,12 @@ func (a *API) do(r *http.Request, bucket string) (keyID, doc string, err error) 
 // put stores the document as it came: what Marshal makes of it can be longer than a
 // document may be, and an operator who reads the store finds what the client sent,
 // comments included.
-func (a *API) put(r *http.Request, bucket string) error {
-	doc, err := readBody(r)
+func (a *API) put(r *http.Request, bucket string, dialect corsrules.Dialect) error {
+	doc, err := readBody(r, dialect)
 	if err != nil {
 		return err
 	}
-	if _, err := a.parse(doc, bucket); err != nil {
+	if _, err := a.parse(doc, bucket, dialect); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), storeTimeout)
@@ -155,8 +158,8 @@ func (a *API) put(r *http.Request, bucket string) error {
 	return storeError(a.store.Store(ctx, bucket, doc))
 }
 
-func (a *API) parse(doc []byte, bucket string) (*corsrules.Configuration, error) {
-	cfg, err := corsrules.Parse(doc, corsrules.Options{File: bucket, MaxRules: a.maxRules})
+func (a *API) parse(doc []byte, bucket string, dialect corsrules.Dialect) (*corsrules.Configuration, error) {
+	cfg, err := corsrules.Parse(doc, corsrules.Options{File: bucket, MaxRules: a.maxRules, Dialect: dialect})
 	var faults corsrules.Faults
 	if errors.As(err, &faults) {
 		return nil, faults.Brief()
@@ -164,36 +167,25 @@ func (a *API) parse(doc []byte, bucket string) (*corsrules.Configuration, error)
 	return cfg, err
 }
 
-// readBody returns r's body, checked against its Content-MD5, if there is one, unless it is
-// too long for a document.
-func readBody(r *http.Request) ([]byte, error) {
-	body, err := corsrules.ReadDocument(r.Body, r.ContentLength)
-	if err != nil {
-		return nil, fmt.Errorf("%w %w", errIncompleteBody, err)
-	}
-	sent := r.Header.Get("Content-Md5")
-	if sent == "" || len(body) > corsrules.MaxDocumentBytes {
-		return body, nil
-	}
-	if sum := md5.Sum(body); base64.StdEncoding.EncodeToString(sum[:]) != sent {
-		return nil, errInvalidDigest
-	}
-	return body, nil
-}
-
-func (a *API) get(ctx context.Context, bucket string) (string, error) {
+func (a *API) get(ctx context.Context, bucket string, dialect corsrules.Dialect) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	doc, err := a.store.Load(ctx, bucket)
 	if errors.Is(err, fs.ErrNotExist) {
+		if dialect == corsrules.DialectS3 {
+			return "", errS3NoConfiguration.With("BucketName", bucket)
+		}
 		return "", errNoConfiguration
 	}
 	if err != nil {
 		return "", storeError(err)
 	}
-	cfg, err := a.parse(doc, bucket)
+	cfg, err := a.parse(doc, bucket, corsrules.DialectAny) // clients of both stores may have put it
 	if err != nil {
 		return "", fmt.Errorf("%w %w", errDamaged, err)
+	}
+	if dialect == corsrules.DialectS3 {
+		return string(cfg.MarshalS3()), nil
 	}
 	return string(cfg.Marshal()), nil
 }
@@ -221,13 +213,16 @@ func storeError(err error) error {
 
 // errorAnswer returns what the client is told of an error. Of several faults that is the
 // first.
-func errorAnswer(err error) ossresponse.Error {
+func (a *API) errorAnswer(err error, dialect corsrules.Dialect) ossresponse.Error {
 	var e ossresponse.Error
 	if errors.As(err, &e) {
 		return e
 	}
 	var faults corsrules.Faults
 	if errors.As(err, &faults) {
+		if dialect == corsrules.DialectS3 {
+			return s3FaultAnswer(faults[0], cmp.Or(a.maxRules, dialect.DefaultMaxRules()))
+		}
 		return faultAnswer(faults[0])
 	}
 	return errStore // not reached: all errors of this package have one of these types
@@ -247,5 +242,9 @@ func faultAnswer(f *corsrules.Fault) ossresponse.Error {
 	default:
 		return e
 	}
-	return e.With("ErrorDetail", fmt.Sprintf("%d:%d: %s", f.Line, f.Column, f.Message))
+	return e.With("ErrorDetail", faultDetail(f))
+}
+
+func faultDetail(f *corsrules.Fault) string {
+	return fmt.Sprintf("%d:%d: %s", f.Line, f.Column, f.Message)
 }

@@ -198,7 +198,7 @@ func TestRefusals(t *testing.T) {
 			status: 400, code: "InvalidArgument", ec: "0002-00000061"},
 		{desc: "malformed V1", tamper: func(r *http.Request) { r.Header.Set("Authorization", "OSS id") }, bucket: testBucket,
 			status: 400, code: "InvalidArgument", ec: "0002-00000062"},
-		{desc: "malformed V4", tamper: func(r *http.Request) { r.Header.Set("Authorization", schemeV4+"Credential=id,Signature=abc") }, bucket: testBucket,
+		{desc: "malformed V4", tamper: func(r *http.Request) { r.Header.Set("Authorization", "OSS4-HMAC-SHA256 Credential=id,Signature=abc") }, bucket: testBucket,
 			status: 400, code: "InvalidArgument", ec: "0002-00000213"},
 		{desc: "unknown key", tamper: func(r *http.Request) { r.Header.Set("Authorization", "OSS nobody:abc") }, bucket: testBucket,
 			status: 403, code: "InvalidAccessKeyId", ec: "0002-00000902"},

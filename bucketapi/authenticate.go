@@ -3,6 +3,7 @@ package bucketapi
 import (
 	"crypto/subtle"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -11,8 +12,8 @@ import (
 const maxSkew = 15 * time.Minute
 
 // authenticate returns the ID of the key that signed r for the bucket. The error, if any,
-// is an ossresponse.Error. It does not read r's body: OSS's signatures cover at most its
-// Content-MD5.
+// is an ossresponse.Error. It does not read r's body: what the signature says about it is
+// checked when it is read.
 func (a *API) authenticate(r *http.Request, bucket string) (keyID string, err error) {
 	auth, err := parseAuthorization(r.Header["Authorization"])
 	if err != nil {
@@ -20,44 +21,67 @@ func (a *API) authenticate(r *http.Request, bucket string) (keyID string, err er
 	}
 	key, ok := a.keys[auth.keyID]
 	if !ok {
-		return "", errUnknownKey.With("OSSAccessKeyId", auth.keyID)
+		return "", auth.unknownKey()
 	}
-	date, err := auth.checkTime(r, a.now())
+	date, err := auth.checkTime(r.Header, a.now())
 	if err != nil {
 		return "", err
 	}
-	toSign, err := auth.stringToSign(r, bucket, date)
+	if err := auth.checkPayload(r.Header); err != nil {
+		return "", err
+	}
+	signed, err := auth.signed(r, bucket, date)
 	if err != nil {
 		return "", err
 	}
-	signature := auth.sign(key.Secret, toSign)
+	signature := auth.sign(key.Secret, signed.stringToSign)
 	if subtle.ConstantTimeCompare([]byte(signature), []byte(auth.signature)) != 1 {
-		return "", auth.mismatch(toSign)
+		return "", auth.mismatch(signed)
 	}
 	if !key.actsOn(bucket) {
-		return key.ID, errForeignBucket
+		return key.ID, auth.choose(errForeignBucket, errS3ForeignBucket)
 	}
 	return key.ID, nil
 }
 
-// checkTime checks the time that r says it was made, and returns it as it was signed.
-func (a *authorization) checkTime(r *http.Request, now time.Time) (date string, err error) {
-	date, t, err := requestTime(r.Header)
+// checkTime checks the time that a request says it was made, and returns it as it was
+// signed.
+func (a *authorization) checkTime(h http.Header, now time.Time) (date string, err error) {
+	date, t, err := a.requestTime(h)
 	if err != nil {
 		return "", err
 	}
 	if now.Sub(t).Abs() > maxSkew {
 		return "", skewed(t, now)
 	}
-	if !a.v4 {
-		return date, nil
-	}
-	if a.date != t.Format(dayFormat) {
-		return "", invalidArgument("Invalid signing date in Authorization header.", ecInvalidDay, "Authorization", a.date)
-	}
-	if payload := r.Header.Get("X-Oss-Content-Sha256"); payload != "" && payload != unsignedPayload {
-		return "", invalidArgument("x-oss-content-sha256 must be UNSIGNED-PAYLOAD; use Content-MD5 to protect the body.",
-			ecInvalidPayload, "x-oss-content-sha256", payload)
+	if a.v4 != nil && a.date != t.Format(dayFormat) {
+		return "", a.wrongDay(t)
 	}
 	return date, nil
+}
+
+// checkPayload checks that a request has one of the payload headers that this API knows.
+// OSS's clients send UNSIGNED-PAYLOAD or none. S3's send that or a hash; a body in signed
+// chunks, STREAMING-…, is sent by none of them for rules, which they hold in memory.
+func (a *authorization) checkPayload(h http.Header) error {
+	if a.v4 == nil {
+		return nil
+	}
+	payload := strings.Join(h[a.v4.payloadHeader], ",")
+	switch {
+	case payload == unsignedPayload:
+		return nil
+	case a.v4 == awsV4 && payload == "":
+		return errS3NoPayloadHash
+	case a.v4 == awsV4 && !isSHA256(payload):
+		return errS3InvalidPayloadHash(payload)
+	case a.v4 == ossV4 && payload != "":
+		return invalidArgument("x-oss-content-sha256 must be UNSIGNED-PAYLOAD; use Content-MD5 to protect the body.",
+			ecInvalidPayload, "x-oss-content-sha256", payload)
+	}
+	return nil
+}
+
+func isSHA256(s string) bool {
+	return len(s) == 64 && strings.Trim(s, "0123456789abcdef") == ""
 }

@@ -1,10 +1,13 @@
 package bucketapi
 
 import (
+	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
+	"github.com/caddy-oss-cors/caddy-oss-cors/internal/ossresponse"
 )
 
 const (
@@ -12,53 +15,104 @@ const (
 	// Clients send about 200 bytes.
 	maxAuthorizationBytes = 4 << 10
 
-	// maxAdditionalHeaders bounds the headers that a client may sign in addition to
-	// those that it must sign. OSS's clients sign none, or one or two.
-	maxAdditionalHeaders = 32
+	// maxNamedHeaders bounds the headers that a client may name as signed. OSS's clients
+	// name none, or one or two; S3's name up to about ten.
+	maxNamedHeaders = 32
 
-	schemeV1 = "OSS "
-	schemeV4 = "OSS4-HMAC-SHA256 "
-
-	// product and terminator end the scope of every V4 signature.
-	product    = "oss"
-	terminator = "aliyun_v4_request"
+	// schemeV1 begins the Authorization header of OSS's version 1, and awsSchemes that of
+	// all of AWS's versions.
+	schemeV1   = "OSS "
+	awsSchemes = "AWS"
 )
 
-// authorization is a parsed Authorization header. Scope and additional are V4's.
+// v4 is a kind of version 4 signatures. OSS's is modelled on AWS's: the steps are the same,
+// and these words differ. What is signed differs in details.
+type v4 struct {
+	// scheme begins the Authorization header.
+	scheme string
+
+	// keyPrefix goes before the secret.
+	keyPrefix string
+
+	// product and terminator end the scope.
+	product, terminator string
+
+	// headersField is the field of the Authorization header that names signed headers.
+	headersField string
+
+	// dateHeader and payloadHeader have the time of a request, and the hash of its body.
+	dateHeader, payloadHeader string
+}
+
+var (
+	ossV4 = &v4{"OSS4-HMAC-SHA256", "aliyun_v4", "oss", "aliyun_v4_request", "AdditionalHeaders", "X-Oss-Date", "X-Oss-Content-Sha256"}
+	awsV4 = &v4{"AWS4-HMAC-SHA256", "AWS4", "s3", "aws4_request", "SignedHeaders", "X-Amz-Date", "X-Amz-Content-Sha256"}
+)
+
+// dialectOf returns whose API r is for: S3's if it has a signature of AWS's, whether correct
+// or not, and else OSS's.
+func dialectOf(r *http.Request) corsrules.Dialect {
+	if strings.HasPrefix(r.Header.Get("Authorization"), awsSchemes) {
+		return corsrules.DialectS3
+	}
+	return corsrules.DialectOSS
+}
+
+// authorization is a parsed Authorization header.
 type authorization struct {
-	v4        bool
+	v4        *v4 // nil: OSS's version 1
 	keyID     string
 	signature string
 
+	// Of version 4 only. Headers are those that the Authorization header names as signed,
+	// in lower case and in its order.
 	date, region string
-	additional   []string // lower case, in the order of the header
+	headers      []string
 }
 
 // parseAuthorization parses the lines of the Authorization header:
 //
 //	OSS <id>:<signature>
 //	OSS4-HMAC-SHA256 Credential=<id>/<date>/<region>/oss/aliyun_v4_request,AdditionalHeaders=<name;…>,Signature=<signature>
+//	AWS4-HMAC-SHA256 Credential=<id>/<date>/<region>/s3/aws4_request,SignedHeaders=<name;…>,Signature=<signature>
 //
 // The error, if any, is an ossresponse.Error.
 func parseAuthorization(lines []string) (authorization, error) {
-	switch {
-	case len(lines) == 0 || len(lines) == 1 && lines[0] == "":
+	if len(lines) == 0 || len(lines) == 1 && lines[0] == "" {
 		return authorization{}, errUnsigned
+	}
+	scheme, fields, _ := strings.Cut(lines[0], " ")
+	var a authorization
+	switch {
+	case scheme == awsV4.scheme:
+		a.v4 = awsV4
+	case scheme == ossV4.scheme:
+		a.v4 = ossV4
+	case strings.HasPrefix(lines[0], awsSchemes):
+		return a, errS3OtherScheme
+	case !strings.HasPrefix(lines[0], schemeV1):
+		return a, a.malformed(ecOtherScheme, "it must begin with OSS (signature version 1) or OSS4-HMAC-SHA256 (version 4)")
+	}
+	switch {
 	case len(lines) > 1:
-		return authorization{}, invalidAuthorization("", "there is more than one Authorization header")
+		return a, a.malformed("", "there is more than one Authorization header")
 	case len(lines[0]) > maxAuthorizationBytes:
-		return authorization{}, invalidAuthorization("", "it is longer than "+strconv.Itoa(maxAuthorizationBytes)+" bytes")
+		return a, a.malformed("", "it is longer than "+strconv.Itoa(maxAuthorizationBytes)+" bytes")
+	case a.v4 == nil:
+		return a, a.parseV1(fields)
 	}
-	if fields, ok := strings.CutPrefix(lines[0], schemeV1); ok {
-		return parseV1(fields)
-	}
-	if fields, ok := strings.CutPrefix(lines[0], schemeV4); ok {
-		return parseV4(fields)
-	}
-	return authorization{}, invalidAuthorization(ecOtherScheme, "it must begin with OSS (signature version 1) or OSS4-HMAC-SHA256 (version 4)")
+	return a, a.parseV4(fields)
 }
 
-func parseV1(fields string) (authorization, error) {
+// malformed says what is wrong with the header, without quoting it. The EC is OSS's.
+func (a *authorization) malformed(ec, problem string) ossresponse.Error {
+	if a.v4 == awsV4 {
+		return errS3Malformed(problem)
+	}
+	return invalidAuthorization(ec, problem)
+}
+
+func (a *authorization) parseV1(fields string) error {
 	id, signature, ok := strings.Cut(fields, ":")
 	ec := ""
 	switch {
@@ -71,55 +125,38 @@ func parseV1(fields string) (authorization, error) {
 	case signature == "":
 		ec = ecNoSignature
 	default:
-		return authorization{keyID: id, signature: signature}, nil
+		a.keyID, a.signature = id, signature
+		return nil
 	}
-	return authorization{}, invalidAuthorization(ec, "it must read OSS <AccessKeyId>:<signature>")
+	return a.malformed(ec, "it must read OSS <AccessKeyId>:<signature>")
 }
 
-func parseV4(fields string) (authorization, error) {
-	a := authorization{v4: true}
-	seen := map[string]bool{}
-	for _, field := range strings.Split(fields, ",") {
+func (a *authorization) parseV4(text string) error {
+	fields := map[string]string{}
+	for field := range strings.SplitSeq(text, ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(field), "=")
-		if seen[name] {
-			return a, invalidAuthorization("", "it has more than one "+name)
+		if _, twice := fields[name]; twice {
+			return a.malformed("", "it has more than one "+name)
 		}
-		seen[name] = true
-		if err := a.setV4(name, value); err != nil {
-			return a, err
+		if !slices.Contains([]string{"Credential", a.v4.headersField, "Signature"}, name) {
+			return a.malformed("", "it may have only a Credential, "+a.v4.headersField+" and a Signature")
 		}
+		fields[name] = value
 	}
-	if !seen["Credential"] || !seen["Signature"] {
-		return a, invalidAuthorization("", "it must have a Credential and a Signature")
+	a.signature = fields["Signature"]
+	if fields["Credential"] == "" || a.signature == "" {
+		return a.malformed("", "it must have a Credential and a Signature")
 	}
-	return a, nil
-}
-
-func (a *authorization) setV4(name, value string) error {
-	switch name {
-	case "Credential":
-		return a.setCredential(value)
-	case "AdditionalHeaders":
-		if value == "" {
-			return nil
-		}
-		a.additional = strings.Split(strings.ToLower(value), ";")
-		if len(a.additional) > maxAdditionalHeaders {
-			return invalidAuthorization("", "it has more than "+strconv.Itoa(maxAdditionalHeaders)+" AdditionalHeaders")
-		}
-		return nil
-	case "Signature":
-		a.signature = value
-		return nil
+	credential := strings.Split(fields["Credential"], "/")
+	if len(credential) != 5 || credential[3] != a.v4.product || credential[4] != a.v4.terminator {
+		return a.malformed(ecInvalidCredential, "its Credential must read <AccessKeyId>/<date>/<region>/"+a.v4.product+"/"+a.v4.terminator)
 	}
-	return invalidAuthorization("", "it may have only a Credential, AdditionalHeaders and a Signature")
-}
-
-func (a *authorization) setCredential(value string) error {
-	parts := strings.Split(value, "/")
-	if len(parts) != 5 || parts[3] != product || parts[4] != terminator {
-		return invalidAuthorization(ecInvalidCredential, "its Credential must read <AccessKeyId>/<date>/<region>/oss/aliyun_v4_request")
+	a.keyID, a.date, a.region = credential[0], credential[1], credential[2]
+	if names := fields[a.v4.headersField]; names != "" {
+		a.headers = strings.Split(strings.ToLower(names), ";")
 	}
-	a.keyID, a.date, a.region = parts[0], parts[1], parts[2]
+	if len(a.headers) > maxNamedHeaders {
+		return a.malformed("", "it names more than "+strconv.Itoa(maxNamedHeaders)+" "+a.v4.headersField)
+	}
 	return nil
 }

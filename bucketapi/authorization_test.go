@@ -13,14 +13,21 @@ import (
 
 const v4Example = "OSS4-HMAC-SHA256 Credential=id/20261121/cn-hangzhou/oss/aliyun_v4_request,AdditionalHeaders=Host;date,Signature=abc"
 
+const awsV4Example = "AWS4-HMAC-SHA256 Credential=id/20261121/eu-west-1/s3/aws4_request,SignedHeaders=host;X-Amz-Date,Signature=abc"
+
 func TestParseAuthorization(t *testing.T) {
 	a, err := parseAuthorization([]string{v4Example})
-	if err != nil || !a.v4 || a.keyID != "id" || a.date != "20261121" || a.region != "cn-hangzhou" || a.signature != "abc" ||
-		!slices.Equal(a.additional, []string{"host", "date"}) {
+	if err != nil || a.v4 != ossV4 || a.keyID != "id" || a.date != "20261121" || a.region != "cn-hangzhou" || a.signature != "abc" ||
+		!slices.Equal(a.headers, []string{"host", "date"}) {
 		t.Errorf("V4: got %+v, %v", a, err)
 	}
+	a, err = parseAuthorization([]string{awsV4Example})
+	if err != nil || a.v4 != awsV4 || a.keyID != "id" || a.date != "20261121" || a.region != "eu-west-1" || a.signature != "abc" ||
+		!slices.Equal(a.headers, []string{"host", "x-amz-date"}) {
+		t.Errorf("AWS V4: got %+v, %v", a, err)
+	}
 	a, err = parseAuthorization([]string{"OSS id:abc="})
-	if err != nil || a.v4 || a.keyID != "id" || a.signature != "abc=" {
+	if err != nil || a.v4 != nil || a.keyID != "id" || a.signature != "abc=" {
 		t.Errorf("V1: got %+v, %v", a, err)
 	}
 }
@@ -74,6 +81,7 @@ func FuzzAuthorization(f *testing.F) {
 		"", "OSS ", "OSS :", "OSS id:abc=", v4Example, "OSS4-HMAC-SHA256 ", "OSS4-HMAC-SHA256 ,,=", "OSS4-HMAC-SHA256 Credential=////",
 		"OSS " + testKey.ID + ":abc", strings.Replace(v4Example, "id", testKey.ID, 1),
 		strings.Replace(strings.Replace(v4Example, "id", testKey.ID, 1), "Host", strings.Repeat("x-oss-;", 30), 1),
+		awsV4Example, strings.Replace(awsV4Example, "id", testKey.ID, 1), "AWS id:abc",
 	} {
 		f.Add(seed, "cors", "x-oss-a: 1")
 	}
@@ -81,8 +89,8 @@ func FuzzAuthorization(f *testing.F) {
 	api := at(f, now, nil)
 	f.Fuzz(func(t *testing.T, header, query, value string) {
 		a, err := parseAuthorization([]string{header})
-		if len(a.additional) > maxAdditionalHeaders && err == nil {
-			t.Errorf("%d additional headers", len(a.additional))
+		if len(a.headers) > maxNamedHeaders && err == nil {
+			t.Errorf("%d signed headers", len(a.headers))
 		}
 		if err != nil && codeOf(err) == "" {
 			t.Errorf("%v is no answer", err)
@@ -92,6 +100,8 @@ func FuzzAuthorization(f *testing.F) {
 		r.Header.Set("Authorization", header)
 		r.Header.Set("X-Oss-Date", now.Format(timeFormat))
 		r.Header.Set("X-Oss-Value", value)
+		r.Header.Set("X-Amz-Date", now.Format(timeFormat))
+		r.Header.Set("X-Amz-Content-Sha256", unsignedPayload)
 		if id, err := api.authenticate(r, testBucket); err == nil || id != "" {
 			t.Errorf("%q is let in", header)
 		}

@@ -80,13 +80,30 @@ func skewed(request, server time.Time) ossresponse.Error {
 		With("ServerTime", server.UTC().Format(format))
 }
 
+// unknownKey names the key.
+func (a *authorization) unknownKey() ossresponse.Error {
+	return a.choose(errUnknownKey.With("OSSAccessKeyId", a.keyID), errS3UnknownKey.With("AWSAccessKeyId", a.keyID))
+}
+
+// wrongDay is the error of a V4 signature for another day than that of the request.
+func (a *authorization) wrongDay(request time.Time) ossresponse.Error {
+	return a.choose(
+		invalidArgument("Invalid signing date in Authorization header.", ecInvalidDay, "Authorization", a.date),
+		errS3Malformed(fmt.Sprintf("Invalid credential date %q. This date is not the same as X-Amz-Date: %q", a.date, request.Format(dayFormat))))
+}
+
 // mismatch tells the client what it should have signed, so that the author of a client can
 // see what differs.
-func (a *authorization) mismatch(stringToSign string) ossresponse.Error {
+func (a *authorization) mismatch(signed signedText) ossresponse.Error {
 	e := errMismatch
-	if e.EC = ecMismatchV1; a.v4 {
+	switch a.v4 {
+	case nil:
+		e.EC = ecMismatchV1
+	case ossV4:
 		e.EC = ecMismatchV4
+	case awsV4:
+		return errS3Mismatch(a, signed)
 	}
 	return e.With("OSSAccessKeyId", a.keyID).With("SignatureProvided", a.signature).
-		With("StringToSign", stringToSign).With("StringToSignBytes", fmt.Sprintf("% X", stringToSign))
+		With("StringToSign", signed.stringToSign).With("StringToSignBytes", fmt.Sprintf("% X", signed.stringToSign))
 }

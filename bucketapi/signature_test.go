@@ -18,8 +18,10 @@ import (
 )
 
 // The key and the bucket of all requests in testdata. These are what the clients that
-// their names say sent to a server: Go SDK v1 3.0.2, Go SDK v2 1.6.1, ossutil 1.7.19 and
-// ali-oss 6.23.0 for Node.
+// their names say sent to a server. OSS's: Go SDK v1 3.0.2, Go SDK v2 1.6.1, ossutil 1.7.19
+// and ali-oss 6.23.0 for Node. S3's (s3-…): boto3 1.43.11 and 1.26.27, AWS CLI 2.9.19, AWS
+// SDK for Go v2 (s3 1.109.1), AWS SDK for JavaScript v3 (3.1169.0), minio-go 7.4.1, mc of
+// 13 March 2025, and s3cmd 2.3.0.
 var testKey = Key{ID: "LTAI5tExampleKeyId", Secret: "exampleSecretOfTheKey0123456789", Buckets: []string{"example*"}}
 
 const testBucket = "examplebucket"
@@ -65,7 +67,11 @@ func at(t testing.TB, now time.Time, store Store, keys ...Key) *API {
 // when returns a captured request's own time.
 func when(t testing.TB, r *http.Request) time.Time {
 	t.Helper()
-	_, now, err := requestTime(r.Header)
+	auth, err := parseAuthorization(r.Header["Authorization"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, now, err := auth.requestTime(r.Header)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,6 +99,7 @@ func TestSignaturesOfClients(t *testing.T) {
 			if _, err := api.authenticate(r, testBucket); codeOf(err) != want {
 				t.Errorf("got %v, want %q", err, want)
 			}
+			r.URL.Path = strings.Replace(r.URL.Path, testBucket, "example-other", 1)
 			if _, err := api.authenticate(r, "example-other"); codeOf(err) != "SignatureDoesNotMatch" {
 				t.Errorf("on another bucket: got %v", err)
 			}
@@ -122,8 +129,8 @@ func TestChangedRequests(t *testing.T) {
 			}
 			changeMethodTimeAndSignature(request(), auth, refused)
 			changeHeaders(request(), auth, refused)
-			if auth.v4 {
-				changeScopeAndQuery(refused)
+			if auth.v4 != nil {
+				changeScopeAndQuery(auth, refused)
 			}
 		})
 	}
@@ -139,7 +146,7 @@ func changeMethodTimeAndSignature(original *http.Request, auth authorization, re
 	}
 	for _, by := range []time.Duration{time.Second, -time.Minute, 24 * time.Hour} {
 		refused("time", func(r *http.Request) {
-			_, t, _ := requestTime(r.Header)
+			_, t, _ := auth.requestTime(r.Header)
 			setTime(r, t.Add(by))
 		})
 	}
@@ -155,10 +162,14 @@ func changeMethodTimeAndSignature(original *http.Request, auth authorization, re
 }
 
 func changeHeaders(original *http.Request, auth authorization, refused refusal) {
-	refused("header added", func(r *http.Request) { r.Header.Set("X-Oss-Added", "") })
+	added := "X-Oss-Added"
+	if auth.v4 == awsV4 {
+		added = "X-Amz-Added"
+	}
+	refused("header added", func(r *http.Request) { r.Header.Set(added, "") })
 	for name := range original.Header {
 		asHeader := auth.isSigned(strings.ToLower(name))
-		if !asHeader && !isSignedApart(name, original) {
+		if !asHeader && (auth.v4 == awsV4 || !isSignedApart(name, original)) {
 			continue
 		}
 		refused(name+" changed", func(r *http.Request) { r.Header.Set(name, r.Header.Get(name)+"x") })
@@ -172,10 +183,10 @@ func changeHeaders(original *http.Request, auth authorization, refused refusal) 
 	}
 }
 
-func changeScopeAndQuery(refused refusal) {
+func changeScopeAndQuery(auth authorization, refused refusal) {
 	refused("parameter added", func(r *http.Request) { r.URL.RawQuery += "&acl" })
 	refused("parameters removed", func(r *http.Request) { r.URL.RawQuery = "" })
-	for _, part := range []string{"/2026", "/cn-hangzhou", "Credential=LTAI", "/oss", "/aliyun_v4_request"} {
+	for _, part := range []string{"/2026", "/" + auth.region, "Credential=LTAI", "/" + auth.v4.product, "/" + auth.v4.terminator} {
 		refused("scope "+part, func(r *http.Request) {
 			r.Header.Set("Authorization", strings.Replace(r.Header.Get("Authorization"), part, part[:len(part)-1], 1))
 		})
@@ -208,8 +219,10 @@ func isSignedApart(name string, r *http.Request) bool {
 // setTime changes when r says that it was made, in the form that it says it in.
 func setTime(r *http.Request, now time.Time) {
 	name := "Date"
-	if r.Header.Get("X-Oss-Date") != "" {
-		name = "X-Oss-Date"
+	for _, own := range []string{ossV4.dateHeader, awsV4.dateHeader} {
+		if r.Header.Get(own) != "" {
+			name = own
+		}
 	}
 	format := timeFormat
 	if strings.Contains(r.Header.Get(name), ",") {
@@ -225,27 +238,31 @@ func signed(v4 bool, method, target string, now time.Time, change func(*http.Req
 	if change != nil {
 		change(r)
 	}
-	a := authorization{v4: v4, keyID: testKey.ID, date: now.UTC().Format(dayFormat), region: "cn-hangzhou"}
+	a := authorization{keyID: testKey.ID, date: now.UTC().Format(dayFormat), region: "cn-hangzhou"}
+	if v4 {
+		a.v4 = ossV4
+	}
 	sign(r, a, testBucket)
 	return r
 }
 
 func sign(r *http.Request, a authorization, bucket string) {
-	date, _, err := requestTime(r.Header)
+	date, _, err := a.requestTime(r.Header)
 	if err != nil {
 		date = ""
 	}
-	toSign, err := a.stringToSign(r, bucket, date)
+	signed, err := a.signed(r, bucket, date)
 	if err != nil {
 		panic(err)
 	}
-	r.Header.Set("Authorization", schemeV1+a.keyID+":"+a.sign(testKey.Secret, toSign))
-	if a.v4 {
-		additional := ""
-		if len(a.additional) > 0 {
-			additional = "AdditionalHeaders=" + strings.Join(a.additional, ";") + ", "
+	signature := a.sign(testKey.Secret, signed.stringToSign)
+	r.Header.Set("Authorization", schemeV1+a.keyID+":"+signature)
+	if a.v4 != nil {
+		headers := ""
+		if len(a.headers) > 0 {
+			headers = a.v4.headersField + "=" + strings.Join(a.headers, ";") + ", "
 		}
-		r.Header.Set("Authorization", schemeV4+"Credential="+a.keyID+"/"+a.scope()+", "+additional+"Signature="+a.sign(testKey.Secret, toSign))
+		r.Header.Set("Authorization", a.v4.scheme+" Credential="+a.keyID+"/"+a.scope()+", "+headers+"Signature="+signature)
 	}
 }
 
@@ -262,17 +279,21 @@ func TestSignedRequests(t *testing.T) {
 	now := time.Date(2026, 11, 21, 23, 59, 59, 0, time.UTC)
 	api := at(t, now, nil)
 	for range 2000 {
-		a := authorization{v4: random.IntN(2) == 0, keyID: testKey.ID, date: now.Format(dayFormat), region: text("abc-1")}
+		a := authorization{v4: []*v4{nil, ossV4, awsV4}[random.IntN(3)], keyID: testKey.ID, date: now.Format(dayFormat), region: text("abc-1")}
 		query := url.Values{"cors": {""}}
 		r := httptest.NewRequest("PUT", "/examplebucket/", nil)
 		r.Header.Set("Date", now.Format(http.TimeFormat))
+		if a.v4 == awsV4 {
+			r.Header.Set("X-Amz-Content-Sha256", unsignedPayload)
+			a.headers = []string{"host", "x-amz-content-sha256"}
+		}
 		for range random.IntN(6) {
 			name := text("ab-0")
 			r.Header.Add("X-Oss-"+name, text("abc ,:/%é"))
 			query.Add(text("ab -=%&+*é"), text("ab -=%&+*é"))
-			if a.v4 && random.IntN(2) == 0 {
-				r.Header.Add(name, text("abc"))
-				a.additional = append(a.additional, strings.ToLower(name))
+			if a.v4 != nil && random.IntN(2) == 0 {
+				r.Header.Add(name, text("abc  "))
+				a.headers = append(a.headers, strings.ToLower(name))
 			}
 		}
 		r.URL.RawQuery = query.Encode()
@@ -320,7 +341,7 @@ func TestCanonicalQuery(t *testing.T) {
 		"%E4%BD%A0=%e4%bd%a0":   "%E4%BD%A0=%E4%BD%A0",
 		"x-%C3%A4+b=1&cors&a-b": "a-b&cors&x-%C3%A4%20b=1",
 	} {
-		if got := canonicalQuery(query); got != want {
+		if got := (&authorization{v4: ossV4}).canonicalQuery(query); got != want {
 			t.Errorf("%s: got %s, want %s", query, got, want)
 		}
 	}
@@ -332,13 +353,13 @@ func TestCanonicalHeaders(t *testing.T) {
 	r.Header = http.Header{
 		"X-Oss-Meta-A": {" 1 ", "2"}, "X-Oss-Meta-A-B": {"3"}, "Content-Type": {"t"}, "Content-Md5": {""}, "Accept": {"*/*"}, "X-Os": {"no"},
 	}
-	a := authorization{v4: true, additional: []string{"accept", "absent", "host"}}
-	got, ok := canonicalHeaders(r, a.isSigned)
+	a := authorization{v4: ossV4, headers: []string{"accept", "absent", "host"}}
+	got, ok := a.canonicalHeaders(r)
 	want := "accept:*/*\ncontent-md5:\ncontent-type:t\nhost:example.com\nx-oss-meta-a:1,2\nx-oss-meta-a-b:3\n"
 	if got != want || !ok {
 		t.Errorf("V4: got\n%s\nwant\n%s", got, want)
 	}
-	got, _ = canonicalHeaders(r, new(authorization).isSigned)
+	got, _ = new(authorization).canonicalHeaders(r)
 	if want := "x-oss-meta-a:1,2\nx-oss-meta-a-b:3\n"; got != want {
 		t.Errorf("V1: got\n%s\nwant\n%s", got, want)
 	}

@@ -1,5 +1,6 @@
 // Package ossresponse writes responses in OSS's form: the request id and the time taken in
-// the header, and errors as XML documents (docs/oss-behaviour.md, section 3).
+// the header, and errors as XML documents (docs/oss-behaviour.md, section 3). It also writes
+// them in S3's form, which differs in the headers and in the layout of the XML.
 package ossresponse
 
 import (
@@ -16,9 +17,10 @@ import (
 // Writer writes the response to one request. Call exactly one of Empty, XML and Error.
 type Writer struct {
 	w     http.ResponseWriter
-	host  string
+	host  string // the request's Host; for S3, an id of the server
 	id    string
 	start time.Time
+	s3    bool
 }
 
 // New begins the response to r; start is when work on r began. It removes the header fields
@@ -30,8 +32,16 @@ func New(w http.ResponseWriter, r *http.Request, start time.Time) *Writer {
 	return &Writer{w: w, host: r.Host, id: requestID(start), start: start}
 }
 
-// RequestID is the id that the client gets, in the header and in an error document: 24
-// upper-case hexadecimal digits, of which the first 8 are the Unix seconds.
+// NewS3 is New for a response in S3's form.
+func NewS3(w http.ResponseWriter, r *http.Request, start time.Time) *Writer {
+	s3 := New(w, r, start)
+	s3.s3, s3.id, s3.host = true, s3RequestID(), s3HostID()
+	return s3
+}
+
+// RequestID is the id that the client gets, in the header and in an error document. OSS's
+// has 24 upper-case hexadecimal digits, of which the first 8 are the Unix seconds; S3's has
+// 16 letters and digits.
 func (w *Writer) RequestID() string { return w.id }
 
 func requestID(now time.Time) string {
@@ -69,6 +79,9 @@ func (w *Writer) XML(status int, doc string) error {
 
 // Error writes an error document.
 func (w *Writer) Error(e Error) error {
+	if w.s3 {
+		return w.XML(e.Status, e.s3Document(w.id, w.host))
+	}
 	if e.EC != "" {
 		w.set("X-Oss-Ec", e.EC)
 	}
@@ -76,6 +89,12 @@ func (w *Writer) Error(e Error) error {
 }
 
 func (w *Writer) writeHeader(status int) {
+	if w.s3 {
+		w.set("X-Amz-Request-Id", w.id)
+		w.set("X-Amz-Id-2", w.host)
+		w.w.WriteHeader(status)
+		return
+	}
 	w.set("X-Oss-Request-Id", w.id)
 	w.set("X-Oss-Server-Time", strconv.FormatInt(time.Since(w.start).Milliseconds(), 10))
 	w.w.WriteHeader(status)
@@ -84,7 +103,7 @@ func (w *Writer) writeHeader(status int) {
 // set sets a header field; key is canonical.
 func (w *Writer) set(key, value string) { w.w.Header()[key] = []string{value} }
 
-// Error is one of OSS's error responses.
+// Error is one of OSS's error responses, or of S3's.
 type Error struct {
 	// Status is the HTTP status.
 	Status int
@@ -92,7 +111,8 @@ type Error struct {
 	// Code is what clients act on, and Message what people read.
 	Code, Message string
 
-	// EC helps a person search. Empty: none is known, and none is sent.
+	// EC helps a person search. If it is empty, none is known, and none is sent. S3 does
+	// not have it.
 	EC string
 
 	// Details are elements that this error alone has.

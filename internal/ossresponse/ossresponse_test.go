@@ -102,3 +102,24 @@ func TestRequestID(t *testing.T) {
 		t.Error("two requests of one second have the same id")
 	}
 }
+
+func TestS3(t *testing.T) {
+	w := httptest.NewRecorder()
+	a := NewS3(w, httptest.NewRequest("OPTIONS", "/", nil), time.Now())
+	e := Error{Status: 403, Code: "AccessForbidden", Message: "a < b", EC: "0003-00000601"}
+	if err := a.Error(e.With("Method", "PUT")); err != nil {
+		t.Fatal(err)
+	}
+	want := `<?xml version="1.0" encoding="UTF-8"?>
+<Error><Code>AccessForbidden</Code><Message>a &lt; b</Message><Method>PUT</Method><RequestId>` + a.RequestID() +
+		`</RequestId><HostId>` + w.Header().Get("X-Amz-Id-2") + `</HostId></Error>`
+	if w.Code != 403 || w.Body.String() != want {
+		t.Errorf("got %d and\n%s\nwant 403 and\n%s", w.Code, w.Body, want)
+	}
+	if len(w.Header()) != 4 || w.Header().Get("X-Amz-Request-Id") != a.RequestID() || w.Header().Get("Content-Type") != "application/xml" {
+		t.Errorf("got %v", w.Header())
+	}
+	if len(a.RequestID()) != 16 || strings.Trim(a.RequestID(), "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") != "" {
+		t.Errorf("request id %q", a.RequestID())
+	}
+}

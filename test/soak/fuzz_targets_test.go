@@ -23,6 +23,7 @@ var fuzzTargets = []struct{ target, dir, meets string }{
 	{"FuzzIsRequest", "bucketapi", "queries that may be the bucket API's"},
 	{"FuzzAuthorization", "bucketapi", "Authorization, query and headers of requests that nobody signed"},
 	{"FuzzPut", "bucketapi", "body and Content-MD5 of a signed PutBucketCors"},
+	{"FuzzS3Put", "bucketapi", "body, and any header, of a put that S3's clients sign"},
 	{"FuzzError", "internal/ossresponse", "what an error's document quotes of a request"},
 	{"FuzzDenied", "metrics", "Origin, as a label of metrics"},
 }
