@@ -75,6 +75,9 @@ func (d *decided) observeResponse(h http.Header, status int, removed bool) {
 	if d.decision.NamesOrigin() && isCacheable(d.method, status, h) && !listHas(h["Vary"], "Origin") && !listHas(h["Vary"], "*") {
 		d.cacheUnsafe()
 	}
+	if d.decision.Outcome == corsrules.Denied {
+		d.keepDenial(givenRequestID(h))
+	}
 	if shouldLog(d.denials) {
 		d.logDenial(givenRequestID(h))
 	}

@@ -15,6 +15,7 @@ func (d *decided) answerPreflight(w http.ResponseWriter) error {
 		response.Empty(http.StatusOK)
 		return nil
 	}
+	d.keepDenial(response.RequestID())
 	if shouldLog(d.denials) {
 		d.logDenial(response.RequestID())
 	}

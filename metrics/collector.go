@@ -53,6 +53,20 @@ func (s *Store) Collect(ch chan<- prometheus.Metric) {
 
 // collectOrigins shows the denied origins of those rule sets that want it.
 func (s *Store) collectOrigins(ch chan<- prometheus.Metric) {
+	for _, o := range s.deniedOrigins() {
+		ch <- prometheus.MustNewConstMetric(deniedOrigins, prometheus.GaugeValue, float64(o.Denied), o.Ruleset, o.Origin)
+	}
+}
+
+// DeniedOrigins returns the denied origins that metrics show, the most often denied first.
+func (s *Store) DeniedOrigins() []DeniedOrigin {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.deniedOrigins()
+}
+
+// deniedOrigins is DeniedOrigins, for a caller that holds the lock.
+func (s *Store) deniedOrigins() []DeniedOrigin {
 	most := 0
 	wanted := map[string]bool{}
 	for name, c := range s.counts {
@@ -61,10 +75,7 @@ func (s *Store) collectOrigins(ch chan<- prometheus.Metric) {
 			wanted[name] = wanted[name] || h.opts.DeniedOrigins > 0
 		}
 	}
-	top := s.denials.top(time.Now(), most, func(ruleset string) bool { return wanted[ruleset] })
-	for _, o := range top {
-		ch <- prometheus.MustNewConstMetric(deniedOrigins, prometheus.GaugeValue, float64(o.count), o.ruleset, o.origin)
-	}
+	return s.denials.top(time.Now(), most, func(ruleset string) bool { return wanted[ruleset] })
 }
 
 func (c *counts) collect(ch chan<- prometheus.Metric, ruleset string) {

@@ -137,28 +137,40 @@ func (g *generation) setKey(e *sketchEntry, key sketchKey) {
 	g.entries[key] = e
 }
 
-// originCount is how often a rule set denied an origin in about the last hour, at least.
-type originCount struct {
-	ruleset, origin string
-	count           uint64
+// DeniedOrigin is how often a rule set denied an origin in roughly the last hour, at least.
+type DeniedOrigin struct {
+	Ruleset string `json:"ruleset"`
+	Origin  string `json:"origin"`
+
+	// Denied is the sum of Reasons.
+	Denied  uint64            `json:"denied"`
+	Reasons map[string]uint64 `json:"reasons"`
 }
 
 // top returns the origins of the shown rule sets that were denied most.
-func (s *sketch) top(now time.Time, most int, shown func(ruleset string) bool) []originCount {
-	sums := map[[2]string]uint64{}
+func (s *sketch) top(now time.Time, most int, shown func(ruleset string) bool) []DeniedOrigin {
+	byKey := map[[2]string]*DeniedOrigin{}
 	for _, e := range s.snapshot(now) {
-		if e.known() && e.key.origin != "" && shown(e.key.ruleset) {
-			sums[[2]string{e.key.ruleset, e.key.origin}] += e.atLeast()
+		if !e.known() || e.key.origin == "" || !shown(e.key.ruleset) {
+			continue
 		}
+		key := [2]string{e.key.ruleset, e.key.origin}
+		o := byKey[key]
+		if o == nil {
+			o = &DeniedOrigin{Ruleset: e.key.ruleset, Origin: e.key.origin, Reasons: map[string]uint64{}}
+			byKey[key] = o
+		}
+		o.Denied += e.atLeast()
+		o.Reasons[e.key.reason] += e.atLeast()
 	}
-	counts := make([]originCount, 0, len(sums))
-	for key, n := range sums {
-		counts = append(counts, originCount{key[0], key[1], n})
+	origins := make([]DeniedOrigin, 0, len(byKey))
+	for _, o := range byKey {
+		origins = append(origins, *o)
 	}
-	slices.SortFunc(counts, func(a, b originCount) int {
-		return cmp.Or(cmp.Compare(b.count, a.count), cmp.Compare(a.ruleset, b.ruleset), cmp.Compare(a.origin, b.origin))
+	slices.SortFunc(origins, func(a, b DeniedOrigin) int {
+		return cmp.Or(cmp.Compare(b.Denied, a.Denied), cmp.Compare(a.Ruleset, b.Ruleset), cmp.Compare(a.Origin, b.Origin))
 	})
-	return counts[:min(most, len(counts))]
+	return origins[:min(most, len(origins))]
 }
 
 // snapshot copies the entries of both generations. That takes some 35 µs, once a scrape.

@@ -11,10 +11,10 @@ import (
 
 func everything(string) bool { return true }
 
-func count(counts []originCount, origin string) uint64 {
+func count(counts []DeniedOrigin, origin string) uint64 {
 	for _, c := range counts {
-		if c.origin == origin {
-			return c.count
+		if c.Origin == origin {
+			return c.Denied
 		}
 	}
 	return 0
@@ -66,8 +66,8 @@ func TestSketch_countsAreLowerBounds(t *testing.T) {
 		s.add(now, sketchKey{"a", origin, "origin"})
 	}
 	for _, c := range s.top(now, sketchEntries, everything) {
-		if c.count > truth[c.origin] {
-			t.Errorf("origin %s: %d of %d", c.origin, c.count, truth[c.origin])
+		if c.Denied > truth[c.Origin] {
+			t.Errorf("origin %s: %d of %d", c.Origin, c.Denied, truth[c.Origin])
 		}
 	}
 	g := s.current
@@ -117,7 +117,7 @@ func TestSketch_onlyTheMostAndTheShown(t *testing.T) {
 		}
 	}
 	top := s.top(now, 3, func(ruleset string) bool { return ruleset == "a" })
-	if fmt.Sprint(top) != "[{a 49 50} {a 48 49} {a 47 48}]" {
+	if fmt.Sprint(top) != "[{a 49 50 map[origin:50]} {a 48 49 map[origin:49]} {a 47 48 map[origin:48]}]" {
 		t.Error(top)
 	}
 }

@@ -47,28 +47,37 @@ func serving(t *testing.T, source rulesource.Source, name string) *running.Site 
 
 const oneRule = `<CORSConfiguration><CORSRule><ID>app</ID><AllowedOrigin>https://app.example.com</AllowedOrigin><AllowedMethod>GET</AllowedMethod><AllowedMethod>PUT</AllowedMethod><AllowedHeader>content-type</AllowedHeader></CORSRule></CORSConfiguration>`
 
+// withContent adds what oneRule's rule has.
+func withContent(rule ruleStatus) ruleStatus {
+	rule.Name, rule.Number = "app", 1
+	rule.AllowedOrigins = []string{"https://app.example.com"}
+	rule.AllowedMethods = []string{"GET", "PUT"}
+	rule.AllowedHeaders = []string{"content-type"}
+	return rule
+}
+
 // callAdmin sends a request to the admin API's routes, and answers errors as Caddy does.
-func callAdmin(t *testing.T, method, path, body string) (status int, answer string) {
+func callAdmin(t *testing.T, method, target, body string) (status int, answer string) {
 	t.Helper()
+	mux := http.NewServeMux()
 	for _, route := range (API{}).Routes() {
-		if route.Pattern != path {
-			continue
-		}
-		w := httptest.NewRecorder()
-		err := route.Handler.ServeHTTP(w, httptest.NewRequest(method, path, strings.NewReader(body)))
-		var apiErr caddy.APIError
-		switch {
-		case errors.As(err, &apiErr):
-			return apiErr.HTTPStatus, apiErr.Err.Error()
-		case err != nil:
-			t.Fatalf("%v is no APIError", err)
-		case w.Header().Get("Content-Type") != "application/json":
-			t.Errorf("Content-Type: %s", w.Header().Get("Content-Type"))
-		}
-		return w.Code, w.Body.String()
+		mux.HandleFunc(route.Pattern, func(w http.ResponseWriter, r *http.Request) {
+			err := route.Handler.ServeHTTP(w, r)
+			var apiErr caddy.APIError
+			switch {
+			case errors.As(err, &apiErr):
+				w.WriteHeader(apiErr.HTTPStatus)
+				_, _ = io.WriteString(w, apiErr.Err.Error())
+			case err != nil:
+				t.Errorf("%v is not an APIError", err)
+			case w.Header().Get("Content-Type") != "application/json" && !strings.HasSuffix(target, "/document"):
+				t.Errorf("Content-Type: %s", w.Header().Get("Content-Type"))
+			}
+		})
 	}
-	t.Fatalf("no route %s", path)
-	return 0, ""
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, httptest.NewRequest(method, target, strings.NewReader(body)))
+	return w.Code, w.Body.String()
 }
 
 func rulesets(t *testing.T) []rulesetStatus {
@@ -129,7 +138,7 @@ func TestAdminRulesets(t *testing.T) {
 	denied["actual"]["method"] = 1
 	want := rulesetStatus{
 		Name: "admin-file", Source: "file", Document: file, NumberOfRules: 1, ResponseVary: true,
-		Rules:  []ruleStatus{{Name: "app", Hits: map[string]uint64{"preflight": 2, "actual": 1}}},
+		Rules:  []ruleStatus{withContent(ruleStatus{Hits: map[string]uint64{"preflight": 2, "actual": 1}})},
 		Denied: denied,
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -183,7 +192,7 @@ func TestAdminRulesetsShadow(t *testing.T) {
 	}
 	shadow := rulesets(t)[0].Shadow
 	if shadow == nil || shadow.Source != "file" || shadow.Document != file || shadow.Loaded == nil || shadow.LastError != "" ||
-		!reflect.DeepEqual(shadow.Rules, []ruleStatus{{Name: "app"}}) || shadow.Denied != nil {
+		!reflect.DeepEqual(shadow.Rules, []ruleStatus{withContent(ruleStatus{})}) || shadow.Denied != nil {
 		t.Errorf("%+v", shadow)
 	}
 
@@ -255,7 +264,10 @@ func TestAdminExplain(t *testing.T) {
 }
 
 func TestAdminMethods(t *testing.T) {
-	for path, method := range map[string]string{"/oss_cors/rulesets": http.MethodPost, "/oss_cors/explain": http.MethodGet} {
+	for path, method := range map[string]string{
+		"/oss_cors/rulesets": http.MethodPost, "/oss_cors/rulesets/x/document": http.MethodDelete, "/oss_cors/denials": http.MethodPut,
+		"/oss_cors/explain": http.MethodGet, "/oss_cors/check": http.MethodGet, "/oss_cors/paste": http.MethodGet,
+	} {
 		if status, answer := callAdmin(t, method, path, ""); status != http.StatusMethodNotAllowed || !strings.HasPrefix(answer, method+" "+path+": use ") {
 			t.Errorf("%d %s", status, answer)
 		}
@@ -293,8 +305,15 @@ func TestAdminDocument(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, object := range []any{rulesetStatus{}, ruleStatus{}, explain.Request{}, explain.Explanation{}, explain.Decision{}, explain.Verdict{}} {
+	for _, object := range []any{
+		rulesetStatus{}, ruleStatus{}, denials{}, metrics.DeniedOrigin{}, running.Denial{},
+		explainRequest{}, explain.Explanation{}, explain.Decision{}, explain.Verdict{},
+		checkRequest{}, checkResult{}, checkFault{}, checkFinding{}, pasteRequest{}, pasteResult{}, explain.Pasted{},
+	} {
 		for _, field := range reflect.VisibleFields(reflect.TypeOf(object)) {
+			if field.Anonymous {
+				continue // its own fields are visible, too
+			}
 			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 			if !strings.Contains(string(document), "`"+name+"`") {
 				t.Errorf("%T: %s is not documented", object, name)

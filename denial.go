@@ -1,0 +1,34 @@
+package osscors
+
+import (
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/internal/running"
+	"github.com/caddy-oss-cors/caddy-oss-cors/metrics"
+)
+
+// keepDenial keeps a denial for the admin API, with the request ID that the client was
+// given.
+func (d *decided) keepDenial(requestID string) {
+	client, _ := caddyhttp.GetVar(d.http.Context(), caddyhttp.ClientIPVarKey).(string)
+	ruleset := d.rules.Name
+	if ruleset == metrics.OtherBuckets && d.bucket != "" {
+		ruleset = d.bucket // so that it can be explained
+	}
+	denial := running.Denial{
+		Ruleset:   ruleset,
+		Kind:      d.request.Kind.String(),
+		Reason:    d.decision.Reason.String(),
+		Value:     d.decision.Value,
+		Origin:    metrics.OriginLabel(d.request.Origin),
+		Method:    d.request.Method,
+		Headers:   d.request.Headers,
+		Path:      d.path,
+		Client:    client,
+		RequestID: requestID,
+	}
+	if d.decision.Nearest != nil {
+		denial.Nearest = d.decision.Nearest.Name()
+	}
+	running.AddDenial(denial)
+}

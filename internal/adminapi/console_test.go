@@ -1,0 +1,220 @@
+package adminapi
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
+	"github.com/caddy-oss-cors/caddy-oss-cors/internal/explain"
+	"github.com/caddy-oss-cors/caddy-oss-cors/internal/running"
+	"github.com/caddy-oss-cors/caddy-oss-cors/metrics"
+	"github.com/caddy-oss-cors/caddy-oss-cors/rulesource"
+)
+
+// call is callAdmin for an answer that is JSON of type T.
+func call[T any](t *testing.T, method, target string, body any) T {
+	t.Helper()
+	text, err := json.Marshal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, answer := callAdmin(t, method, target, string(text))
+	var result T
+	if err := json.Unmarshal([]byte(answer), &result); err != nil || status != http.StatusOK {
+		t.Fatalf("%s %s: %d %s", method, target, status, answer)
+	}
+	return result
+}
+
+func TestRulesetsOfManyBuckets(t *testing.T) {
+	dir := t.TempDir()
+	site := serving(t, &rulesource.Directory{Path: dir}, "")
+	for i := range 20 {
+		bucket := fmt.Sprintf("bucket-%02d", i)
+		write(t, filepath.Join(dir, bucket+".xml"), oneRule)
+		if _, err := site.Source.Rules(t.Context(), bucket); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cases := []struct {
+		query string
+		want  int
+	}{{"", 21}, {"?limit=5", 5}, {"?search=bucket-1", 10}, {"?search=bucket-1&limit=3", 3}, {"?search=none", 0}}
+	for _, c := range cases {
+		if got := call[[]rulesetStatus](t, "GET", "/oss_cors/rulesets"+c.query, nil); len(got) != c.want {
+			t.Errorf("%s: %d rule sets, want %d", c.query, len(got), c.want)
+		}
+	}
+	for _, limit := range []string{"0", "-1", "many"} {
+		if status, answer := callAdmin(t, "GET", "/oss_cors/rulesets?limit="+limit, ""); status != http.StatusBadRequest {
+			t.Errorf("limit %s: %d %s", limit, status, answer)
+		}
+	}
+}
+
+func TestRuleContent(t *testing.T) {
+	document := strings.ReplaceAll(oneRule, "</CORSRule>", "<ExposeHeader>ETag</ExposeHeader><MaxAgeSeconds>600</MaxAgeSeconds></CORSRule>")
+	serving(t, &rulesource.Inline{XML: document}, "content")
+	rule := rulesets(t)[0].Rules[0]
+	if !slices.Equal(rule.ExposeHeaders, []string{"ETag"}) || rule.MaxAge == nil || *rule.MaxAge != 600 {
+		t.Errorf("%+v", rule)
+	}
+}
+
+func TestDocument(t *testing.T) {
+	const name = "/etc/caddy/cors.xml"
+	serving(t, &rulesource.Inline{XML: oneRule}, name)
+	serving(t, &rulesource.Directory{Path: t.TempDir()}, "")
+	cfg, err := corsrules.Parse([]byte(oneRule), corsrules.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cases := []struct {
+		name   string
+		status int
+		text   string
+	}{
+		{name, 200, string(cfg.Marshal())},
+		{"bucket-without", 404, "bucket bucket-without has no rules"},
+		{"../../config", 404, `no rule set is named "../../config"`},
+	}
+	for _, c := range cases {
+		status, answer := callAdmin(t, "GET", "/oss_cors/rulesets/"+url.PathEscape(c.name)+"/document", "")
+		if status != c.status || !strings.HasPrefix(answer, c.text) {
+			t.Errorf("%s: %d %s", c.name, status, answer)
+		}
+	}
+}
+
+func TestDenials(t *testing.T) {
+	if got := call[denials](t, "GET", "/oss_cors/denials", nil); got.Origins == nil || got.Latest == nil {
+		t.Errorf("there are no lists: %+v", got)
+	}
+	handle := metrics.Default.Open("denials", metrics.Options{PreflightReasons: []string{"origin", "method"}, DeniedOrigins: 10})
+	defer handle.Close()
+	const origin = "https://evil.example"
+	for _, reason := range []string{"origin", "origin", "method"} {
+		handle.Denied(metrics.Preflight, reason, origin)
+	}
+	denial := running.Denial{
+		Ruleset: "denials", Kind: "preflight", Reason: "method", Value: "PUT", Nearest: "app", Origin: origin,
+		Method: "PUT", Headers: "content-type, x-foo", Path: "/key", Client: "192.0.2.1", RequestID: "5DECB1F6",
+	}
+	running.AddDenial(denial)
+
+	got := call[denials](t, "GET", "/oss_cors/denials", nil)
+	want := []metrics.DeniedOrigin{{Ruleset: "denials", Origin: origin, Denied: 3, Reasons: map[string]uint64{"origin": 2, "method": 1}}}
+	if !reflect.DeepEqual(got.Origins, want) {
+		t.Errorf("got %+v, want %+v", got.Origins, want)
+	}
+	newest := got.Latest[0]
+	denial.Number, denial.Time = newest.Number, newest.Time
+	if newest != denial || newest.Number == 0 || newest.Time.IsZero() {
+		t.Errorf("got %+v, want %+v", newest, denial)
+	}
+}
+
+func TestExplainCandidate(t *testing.T) {
+	site := serving(t, &rulesource.Inline{XML: oneRule}, "candidate")
+	candidate := strings.ReplaceAll(oneRule, "https://app.example.com", "https://*.example.com")
+	request := explainRequest{Request: explain.Request{Origin: "https://new.example.com", Method: "GET"}, Document: candidate}
+	if e := call[explain.Explanation](t, "POST", "/oss_cors/explain", request); !e.Allowed || e.Ruleset != "candidate" {
+		t.Errorf("%+v", e)
+	}
+	request.Document = ""
+	if e := call[explain.Explanation](t, "POST", "/oss_cors/explain", request); e.Allowed {
+		t.Errorf("the candidate is in force: %+v", e)
+	}
+	bad := `{"origin": "https://a.example", "method": "GET", "document": "<CORSConfiguration/>"}`
+	if status, answer := callAdmin(t, "POST", "/oss_cors/explain", bad); status != http.StatusBadRequest || !strings.Contains(answer, "candidate:1:1: ") {
+		t.Errorf("%d %s", status, answer)
+	}
+
+	// What the handler would refuse is refused here.
+	site.Policy.AllowCredentials = true
+	wide, err := json.Marshal(explainRequest{Request: request.Request, Document: strings.ReplaceAll(oneRule, "https://app.example.com", "*.example.com")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, answer := callAdmin(t, "POST", "/oss_cors/explain", string(wide)); status != http.StatusBadRequest {
+		t.Errorf("%d %s", status, answer)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	serving(t, &rulesource.Inline{XML: oneRule}, "check")
+	good := call[checkResult](t, "POST", "/oss_cors/check", checkRequest{Document: oneRule, Ruleset: "check"})
+	if !good.Valid || len(good.Faults) != 0 || !strings.Contains(good.XML, "<ID>app</ID>") {
+		t.Errorf("%+v", good)
+	}
+	bad := call[checkResult](t, "POST", "/oss_cors/check", checkRequest{Document: "<CORSConfiguration>\n  <CORSRule>\n</CORSRule></CORSConfiguration>"})
+	if bad.Valid || bad.XML != "" || len(bad.Faults) == 0 || bad.Faults[0].Line != 2 || bad.Faults[0].Column != 3 || bad.Faults[0].Message == "" || bad.Faults[0].OSSCode == "" {
+		t.Errorf("%+v", bad)
+	}
+	unwise := call[checkResult](t, "POST", "/oss_cors/check", checkRequest{Document: strings.ReplaceAll(oneRule, "https://app.example.com", "https://APP.example.com/")})
+	if !unwise.Valid || len(unwise.Findings) == 0 || unwise.Findings[0].Line != 1 || unwise.Findings[0].Code == "" || unwise.Findings[0].Advice == "" {
+		t.Errorf("%+v", unwise)
+	}
+	many := call[checkResult](t, "POST", "/oss_cors/check", checkRequest{Document: "<CORSConfiguration>" + strings.Repeat("<x/>", 500) + "</CORSConfiguration>"})
+	if len(many.Faults) != maxShown || many.More < 400 {
+		t.Errorf("%d faults are shown, and %d are not", len(many.Faults), many.More)
+	}
+	if status, answer := callAdmin(t, "POST", "/oss_cors/check", `{"document": "", "ruleset": "None"}`); status != http.StatusNotFound {
+		t.Errorf("%d %s", status, answer)
+	}
+}
+
+// A document that max_rules allows is not refused as a candidate.
+func TestCandidateOfManyRules(t *testing.T) {
+	rule := strings.TrimSuffix(strings.TrimPrefix(oneRule, "<CORSConfiguration>"), "</CORSConfiguration>")
+	document := "<CORSConfiguration>" + strings.Repeat(rule, 15) + "</CORSConfiguration>"
+	source := &rulesource.Inline{XML: document, MaxRules: 15}
+	ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
+	defer cancel()
+	if err := source.Open(ctx, &rulesource.Options{Name: "many", Logger: zap.NewNop(), Store: metrics.NewStore()}); err != nil {
+		t.Fatal(err)
+	}
+	site := &running.Site{Source: source}
+	running.Add(site)
+	defer running.Remove(site)
+	if result := call[checkResult](t, "POST", "/oss_cors/check", checkRequest{Document: document, Ruleset: "many"}); !result.Valid {
+		t.Errorf("%+v", result)
+	}
+}
+
+func TestPaste(t *testing.T) {
+	running.AddDenial(running.Denial{
+		Ruleset: "pasted", Kind: "preflight", Origin: "https://evil.example", Method: "PUT", Headers: "content-type, x-foo",
+		Path: "/photos/1.jpg", RequestID: "5DECB1F6F3150D373335D8D2",
+	})
+	yes := true
+	denied := explain.Request{Ruleset: "pasted", Origin: "https://evil.example", Method: "PUT", Headers: []string{"content-type, x-foo"}, Preflight: &yes}
+	cases := []struct{ desc, text, format, url string }{
+		{"request ID", " 5DECB1F6F3150D373335D8D2\n", "request_id", "/photos/1.jpg"},
+		{"line of Firefox's console", "Cross-Origin Request Blocked: The Same Origin Policy disallows reading the remote resource at https://cdn.example/photos/1.jpg. (Reason: CORS header ‘Access-Control-Allow-Origin’ missing). Status code: 403.", "console", "https://cdn.example/photos/1.jpg"},
+	}
+	for _, c := range cases {
+		got := call[pasteResult](t, "POST", "/oss_cors/paste", pasteRequest{c.text})
+		if want := (explain.Pasted{Request: denied, URL: c.url}); got.Format != c.format || len(got.Requests) != 1 || !reflect.DeepEqual(got.Requests[0], want) {
+			t.Errorf("%s: %+v", c.desc, got)
+		}
+	}
+	for text, want := range map[string]int{"no such thing": 400, "5DECB1F6F3150D37333500FF": 404, "curl": 404} {
+		if status, answer := callAdmin(t, "POST", "/oss_cors/paste", `{"text": "`+text+`"}`); status != want {
+			t.Errorf("%s: %d %s", text, status, answer)
+		}
+	}
+	if status, answer := callAdmin(t, "POST", "/oss_cors/paste", `{"text": "`+strings.Repeat("x", maxPasteBody)); status != http.StatusRequestEntityTooLarge {
+		t.Errorf("%d %s", status, answer)
+	}
+}

@@ -1,0 +1,59 @@
+package adminapi
+
+import (
+	"cmp"
+	"net/http"
+	"strings"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
+	"github.com/caddy-oss-cors/caddy-oss-cors/internal/explain"
+	"github.com/caddy-oss-cors/caddy-oss-cors/internal/running"
+	"github.com/caddy-oss-cors/caddy-oss-cors/rulesource"
+)
+
+// maxExplainBody bounds a request to explain or to check: several times what any real one
+// has, with a candidate document of the longest that is taken.
+const maxExplainBody = 64 << 10
+
+// explainRequest is the body of POST /oss_cors/explain.
+type explainRequest struct {
+	explain.Request
+
+	// Document has candidate rules, which are evaluated instead of those in force.
+	Document string `json:"document,omitempty"`
+}
+
+func serveExplain(w http.ResponseWriter, r *http.Request) error {
+	var q explainRequest
+	err := readJSON(w, r, maxExplainBody, &q, `{"origin": "https://app.example.com", "method": "PUT", "headers": ["content-type"]}`)
+	if err != nil {
+		return err
+	}
+	if strings.TrimSpace(q.Origin) == "" || strings.TrimSpace(q.Method) == "" {
+		return apiErrorf(http.StatusBadRequest, "origin and method are needed")
+	}
+	site, rules, err := find(r.Context(), q.Ruleset)
+	if err != nil {
+		return err
+	}
+	q.Ruleset = cmp.Or(q.Ruleset, rules.Name)
+	ruleset := rules.Ruleset
+	if q.Document != "" {
+		cfg, err := corsrules.Parse([]byte(q.Document), candidateOptions(site, rules))
+		if err != nil {
+			return apiErrorf(http.StatusBadRequest, "the candidate document is not valid:\n%w", brief(err))
+		}
+		ruleset = corsrules.Compile(cfg)
+	}
+	return writeJSON(w, explain.New(ruleset, site.Policy, q.Request))
+}
+
+// candidateOptions are those for rules that could take the place of a site's. They may be as
+// many as those in force: these show which max_rules there is, at least.
+func candidateOptions(site *running.Site, rules *rulesource.Rules) corsrules.Options {
+	return corsrules.Options{
+		File:        "candidate",
+		MaxRules:    max(corsrules.DefaultMaxRules, rules.Len()),
+		Credentials: site.Policy.AllowCredentials,
+	}
+}
