@@ -27,6 +27,8 @@ type decided struct {
 	start    time.Time // of a preflight
 	denials  uint64    // how often, at least, this origin was denied for this reason
 	observed bool      // a response of this request was
+
+	writer responseWriter // of the first decorate: one allocation for both
 }
 
 // decide decides a request by the rules in force for its bucket.
@@ -62,7 +64,11 @@ func fromContext(r *http.Request) *decided {
 // then writes has them too.
 func (d *decided) decorate(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	caddyhttp.SetVar(r.Context(), decidedVar, d)
-	rw := &responseWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, decided: d}
+	rw := &d.writer
+	if rw.decided != nil { // handlers are nested, or this is handle_errors
+		rw = new(responseWriter)
+	}
+	rw.ResponseWriter, rw.decided = w, d
 	err := next.ServeHTTP(rw, r)
 	rw.setHeaders(0)
 	return err
@@ -72,12 +78,17 @@ func (d *decided) decorate(w http.ResponseWriter, r *http.Request, next caddyhtt
 // removed: this handler is the only one that speaks CORS.
 func (d *decided) apply(h http.Header) (removed bool) {
 	removed = removeAccessControl(h)
+	var values []string // one allocation for all; each header has a part of its own
 	for name, value := range d.decision.Headers(d.handler.site.Policy) {
 		if name == "Vary" {
 			addVaryOrigin(h)
-		} else {
-			h[name] = []string{value}
+			continue
 		}
+		if values == nil {
+			values = make([]string, 0, corsrules.MaxAccessControlHeaders)
+		}
+		values = append(values, value)
+		h[name] = values[len(values)-1 : len(values) : len(values)]
 	}
 	if d.handler.DebugHeader {
 		h[debugHeader] = []string{d.debugValue()}

@@ -14,6 +14,9 @@ type Policy struct {
 	AllowCredentials bool
 }
 
+// MaxAccessControlHeaders is how many Access-Control headers a decision can call for.
+const MaxAccessControlHeaders = 6
+
 // Headers returns the names and values of the response headers that the decision calls for,
 // in the order in which OSS sends them (docs/oss-behaviour.md, sections 3 and 4). All
 // Access-Control headers that the response has from elsewhere have to be removed first;
