@@ -1,6 +1,7 @@
 package corsrules
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,11 +19,64 @@ func (d *Decision) Advice() string {
 	case Malformed:
 		return fmt.Sprintf("correct the request's %s: it is malformed, repeated or too long, so no rule is evaluated", d.Value)
 	case OriginMismatch:
-		return fmt.Sprintf("add <AllowedOrigin>%s</AllowedOrigin> to the rule that is meant for it", d.Value)
+		return cmp.Or(unwiseOrigin(d.Value), fmt.Sprintf("add <AllowedOrigin>%s</AllowedOrigin> to the rule that is meant for it", d.Value))
 	case MethodMismatch:
 		return d.methodAdvice()
 	case HeaderMismatch:
+		if IsForbiddenHeader(d.Value) {
+			return fmt.Sprintf("leave out %s: scripts cannot set it, and browsers never ask for it", d.Value)
+		}
 		return fmt.Sprintf("add <AllowedHeader>%s</AllowedHeader> to rule %s", d.Value, d.Nearest.Name())
+	}
+	return ""
+}
+
+// unwiseOrigin says what to do about a denied origin that no rule should list, because Parse
+// would refuse it or Lint would find it; "" for any other.
+func unwiseOrigin(origin string) string {
+	if problem := checkOrigin(origin); problem != "" {
+		return "correct what sends the request: no rule can list this origin"
+	}
+	for _, check := range originChecks {
+		switch code, message, advice := check(origin); code {
+		case "":
+		case LintNullOrigin:
+			return advice
+		default:
+			return "correct what sends the request: " + message
+		}
+	}
+	return ""
+}
+
+// Advice says what to change so that a denied request is allowed, as Decision.Advice does.
+// Where no rule is meant for the origin, it also names the one difference to an origin that a
+// rule lists, if there is such a one.
+func (e *Explanation) Advice() string {
+	forAnybody := e.Reason == MethodMismatch && e.Nearest.anyOrigin
+	if e.Reason == OriginMismatch || forAnybody {
+		if advice := e.differenceAdvice(); advice != "" {
+			return advice
+		}
+	}
+	return e.Decision.Advice()
+}
+
+func (e *Explanation) differenceAdvice() string {
+	for _, difference := range originDifferences {
+		for _, v := range e.Verdicts {
+			if v.Reason != OriginMismatch || unwiseOrigin(v.Value) != "" {
+				continue
+			}
+			if e.Reason == MethodMismatch && !slices.Contains(v.Rule.effect.source.AllowedMethods, e.Value) {
+				continue
+			}
+			for _, listed := range v.Rule.origins {
+				if format := difference(v.Value, listed); format != "" {
+					return fmt.Sprintf(format, v.Value, listed, v.Rule.Name())
+				}
+			}
+		}
 	}
 	return ""
 }

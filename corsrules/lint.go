@@ -181,18 +181,24 @@ func (l *linter) redundant(i int, element string, values []string, covered strin
 	}
 }
 
-// forbiddenHeaders are what scripts cannot set, and browsers so never ask for (Fetch,
-// section 2.2.2 "Headers"). So is all that begins with proxy- or sec-.
+// forbiddenHeaders are those of IsForbiddenHeader that are not known by their beginning.
 var forbiddenHeaders = []string{
 	"accept-charset", "accept-encoding", "access-control-request-headers", "access-control-request-method",
 	"connection", "content-length", "cookie", "cookie2", "date", "dnt", "expect", "host", "keep-alive", "origin",
 	"referer", "set-cookie", "te", "trailer", "transfer-encoding", "upgrade", "via",
 }
 
+// IsForbiddenHeader reports whether scripts cannot set a request header, whose name is in
+// lower case, so that no browser asks for it in a preflight
+// (https://fetch.spec.whatwg.org/#forbidden-request-header).
+func IsForbiddenHeader(name string) bool {
+	return slices.Contains(forbiddenHeaders, name) || strings.HasPrefix(name, "proxy-") || strings.HasPrefix(name, "sec-")
+}
+
 // browserHeaders reports headers that browsers keep to themselves.
 func (l *linter) browserHeaders(i int, r *CORSRule) {
 	for k, name := range r.AllowedHeaders {
-		if slices.Contains(forbiddenHeaders, name) || strings.HasPrefix(name, "proxy-") || strings.HasPrefix(name, "sec-") {
+		if IsForbiddenHeader(name) {
 			l.report(i, "AllowedHeader", k, LintForbiddenHeader,
 				fmt.Sprintf("no browser asks for %s: scripts cannot set it", name), "remove it")
 		}

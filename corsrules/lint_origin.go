@@ -125,15 +125,14 @@ func withoutPath(origin string) string {
 }
 
 func checkDefaultPort(origin string) (code, message, advice string) {
-	for scheme, port := range map[string]string{"https://": ":443", "http://": ":80"} {
-		bare, ok := strings.CutSuffix(withoutPath(origin), port)
-		if ok && strings.HasPrefix(lower(origin), scheme) {
-			return LintDefaultPort,
-				fmt.Sprintf("%s matches no browser: the port %s is left out of an origin", quoteShort(origin), port[1:]),
-				"write " + bare
-		}
+	full := withoutPath(origin)
+	bare := withoutDefaultPort(full)
+	if bare == full {
+		return "", "", ""
 	}
-	return "", "", ""
+	return LintDefaultPort,
+		fmt.Sprintf("%s matches no browser: the port %s is left out of an origin", quoteShort(origin), full[len(bare)+1:]),
+		"write " + bare
 }
 
 // checkWildcard looks for a * behind which anybody's site can be.

@@ -46,20 +46,27 @@ type usageError string
 
 func (e usageError) Error() string { return string(e) }
 
-// command makes a subcommand of run, which reports whether all is well: if not, the exit
-// status is 1. An error makes it 2.
+// command makes a subcommand of run, which takes one argument, or none where argName is
+// empty. run reports whether all is well: if not, the exit status is 1. An error makes it 2.
 func command(cmd *cobra.Command, argName string, run func(cmd *cobra.Command, arg string) (ok bool, err error)) *cobra.Command {
+	return commandOfMany(cmd, func(cmd *cobra.Command, args []string) (bool, error) {
+		switch {
+		case argName == "" && len(args) > 0:
+			return false, usageError(fmt.Sprintf("%s takes flags only, and there is %q", cmd.Name(), args[0]))
+		case argName != "" && len(args) != 1:
+			return false, usageError(fmt.Sprintf("%s takes exactly one %s, and there are %d arguments", cmd.Name(), argName, len(args)))
+		}
+		return run(cmd, strings.Join(args, ""))
+	})
+}
+
+// commandOfMany is as command, for a subcommand with any number of arguments.
+func commandOfMany(cmd *cobra.Command, run func(cmd *cobra.Command, args []string) (ok bool, err error)) *cobra.Command {
 	cmd.Flags().Bool("json", false, "print JSON, for machines")
 	cmd.Flags().SortFlags = false
 	cmd.DisableFlagsInUseLine = true
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		switch {
-		case argName == "" && len(args) > 0:
-			return exit(cmd, false, usageError(fmt.Sprintf("%s takes flags only, and there is %q", cmd.Name(), args[0])))
-		case argName != "" && len(args) != 1:
-			return exit(cmd, false, usageError(fmt.Sprintf("%s takes exactly one %s, and there are %d arguments", cmd.Name(), argName, len(args))))
-		}
-		ok, err := run(cmd, strings.Join(args, ""))
+		ok, err := run(cmd, args)
 		return exit(cmd, ok, err)
 	}
 	return cmd
@@ -109,8 +116,15 @@ func maxRules(cmd *cobra.Command) (int, error) {
 	return n, nil
 }
 
-// readRules reads a rules document from a file, or from what else can be opened.
-func readRules(path string) ([]byte, error) {
+// stdin is the argument that stands for the standard input.
+const stdin = "-"
+
+// readRules reads a rules document from a file, from what else can be opened, or from the
+// standard input.
+func readRules(cmd *cobra.Command, path string) ([]byte, error) {
+	if path == stdin {
+		return corsrules.ReadDocument(cmd.InOrStdin(), 0)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err

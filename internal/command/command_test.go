@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"encoding/pem"
 	"errors"
 	goflag "flag"
 	"fmt"
@@ -30,6 +31,7 @@ func runCommand(t *testing.T, args ...string) (stdout, stderr string, status int
 	}
 	cmd := exec.Command(self, append([]string{"oss-cors"}, args...)...)
 	cmd.Dir = "testdata/commands"
+	cmd.Stdin = strings.NewReader("<CORSConfiguration><CORSRule></CORSRule></CORSConfiguration>")
 	cmd.Env = append(os.Environ(), asCaddy+"=1")
 	var out, errOut bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errOut
@@ -54,7 +56,7 @@ func TestCommands(t *testing.T) {
 		{"explain-allowed", 0, append(explaining, "https://app.example.com", "--method", "PUT", "--headers", "Content-Type,x-oss-date")},
 		{"explain-header", 1, append(explaining, "https://x.preview.example.com", "--method", "PUT", "--headers", "content-type,x-foo")},
 		{"explain-method", 1, append(explaining, "https://app.example.com", "--method", "DELETE")},
-		{"explain-method-case", 1, append(explaining, "https://app.example.com", "--method", "put")},
+		{"explain-method-case", 0, append(explaining, "https://app.example.com", "--method", "put")},
 		{"explain-method-never", 1, append(explaining, "https://app.example.com", "--method", "PATCH")},
 		{"explain-origin", 1, append(explaining, "https://evil.example", "--method", "PUT")},
 		{"explain-malformed", 1, append(explaining, "https://app.example.com", "--method", "PUT", "--headers", "content type")},
@@ -71,6 +73,10 @@ func TestCommands(t *testing.T) {
 		{"explain-argument", 2, append(explaining, "https://app.example.com", "--method", "GET", "more")},
 		{"explain-max-rules", 2, append(explaining, "https://app.example.com", "--method", "GET", "--max-rules", "0")},
 
+		{"explain-typed", 1, append(explaining, "HTTP://App.example.com:80/upload?id=1", "--method", "put", "--headers", "Content-Type: application/json\nAccept: */*\nCookie: a=b")},
+		{"explain-verbatim", 1, append(explaining, "https://app.example.com/", "--method", "put", "--headers", "accept", "--verbatim")},
+		{"explain-safelisted", 0, append(explaining, "https://evil.example", "--method", "GET", "--headers", "accept", "--headers", "range: bytes=0-1")},
+
 		{"lint-good", 0, []string{"lint", "cors.xml"}},
 		{"lint-file", 1, []string{"lint", "rules/unwise.xml"}},
 		{"lint-directory", 1, []string{"lint", "rules"}},
@@ -82,11 +88,17 @@ func TestCommands(t *testing.T) {
 		{"lint-no-file", 2, []string{"lint", "missing.xml"}},
 		{"lint-nothing-there", 2, []string{"lint", ".."}},
 		{"lint-no-argument", 2, []string{"lint"}},
-		{"lint-arguments", 2, []string{"lint", "cors.xml", "bad.xml"}},
+		{"lint-arguments", 1, []string{"lint", "cors.xml", "bad.xml"}},
+		{"lint-standard-input", 1, []string{"lint", "-"}},
 
 		{"options-allowed", 0, []string{"options", server + "/allowed", origin, "--acr-method=put", "--acr-headers=content-type,x-foo"}},
 		{"options-allowed-json", 0, []string{"options", server + "/allowed", origin, method, "--json"}},
 		{"options-denied", 1, []string{"options", server + "/denied", origin, method}},
+		{"options-denied-decision", 1, []string{"options", server + "/decision", origin, method}},
+		{"options-denied-decision-json", 1, []string{"options", server + "/decision", origin, method, "--json"}},
+		{"options-error-status", 1, []string{"options", server + "/error", origin, method}},
+		{"options-no-cacert", 2, []string{"options", server + "/allowed", origin, method, "--cacert=missing.pem"}},
+		{"options-bad-cacert", 2, []string{"options", server + "/allowed", origin, method, "--cacert=cors.xml"}},
 		{"options-denied-json", 1, []string{"options", server + "/denied", origin, method, "--json"}},
 		{"options-redirect", 1, []string{"options", server + "/redirect", origin, method}},
 		{"options-plain-404", 1, []string{"options", server + "/nothing", origin, method}},
@@ -173,6 +185,15 @@ func newPreflightServer(t *testing.T) (url string) {
 		w.WriteHeader(http.StatusForbidden)
 		_, _ = io.WriteString(w, denial)
 	})
+	mux.HandleFunc("/decision", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Oss-Cors-Decision", "denied; reason=header; value=x-tr%61ce-id; nearest=web-app")
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, denial)
+	})
+	mux.HandleFunc("/error", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		w.WriteHeader(http.StatusTeapot)
+	})
 	mux.Handle("/redirect", http.RedirectHandler("/followed", http.StatusFound))
 	mux.HandleFunc("/followed", func(http.ResponseWriter, *http.Request) { t.Error("a redirect was followed") })
 	mux.HandleFunc("/no-cors", func(w http.ResponseWriter, r *http.Request) {
@@ -212,5 +233,24 @@ func TestColors(t *testing.T) {
 	}
 	if isTerminal(new(bytes.Buffer)) || isTerminal(os.NewFile(^uintptr(0), "")) {
 		t.Error("what is not a terminal is taken for one")
+	}
+}
+
+// A server's certificate counts unless the user says otherwise.
+func TestOptionsVerifiesCertificates(t *testing.T) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+	}))
+	t.Cleanup(server.Close)
+	file := filepath.Join(t.TempDir(), "root.pem")
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	if err := os.WriteFile(file, certificate, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for flag, want := range map[string]int{"": 2, "--insecure": 0, "--cacert=" + file: 0} {
+		args := strings.Fields("options " + server.URL + " --origin=https://a.example --acr-method=GET " + flag)
+		if _, stderr, status := runCommand(t, args...); status != want {
+			t.Errorf("%s: exit status %d, want %d; %s", flag, status, want, stderr)
+		}
 	}
 }

@@ -15,22 +15,23 @@ import (
 
 func lintCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "lint <file or directory> [--ignore <codes>] [--max-rules <n>] [--json]",
+		Use:   "lint <file or directory>… [--ignore <codes>] [--max-rules <n>] [--json]",
 		Short: "Finds what is wrong in rules documents, and what is legal and yet unwise",
-		Long: `Finds what is wrong in a rules document, or in each *.xml of a directory, and what is
+		Long: `Finds what is wrong in rules documents, or in each *.xml of a directory, and what is
 legal and yet unwise: rules that no request can reach, origins that no browser sends,
-a * that lets strangers in. Each finding says what to write instead, and ends with a
-code, which --ignore takes:
+a * that lets strangers in. - is the standard input. Each finding says what to write
+instead, and ends with a code, which --ignore takes:
 
 ` + indentCodes() + `
 Exit status: 0 if there is nothing; 1 if there are findings; 2 if a file could not be
 read.`,
 		Example: `  caddy oss-cors lint cors.xml
-  caddy oss-cors lint rules/ --ignore echo-without-vary,wide-origin`,
+  caddy oss-cors lint rules/ more.xml --ignore echo-without-vary,wide-origin
+  git show HEAD:cors.xml | caddy oss-cors lint -`,
 	}
 	cmd.Flags().StringSlice("ignore", nil, "findings to leave out, by their `codes`, with commas between them")
 	addMaxRules(cmd)
-	return command(cmd, "file or directory", runLint)
+	return commandOfMany(cmd, runLint)
 }
 
 func indentCodes() string {
@@ -54,7 +55,13 @@ type lintFinding struct {
 // badDocument is the code of faults, which cannot be ignored.
 const badDocument = "bad-document"
 
-func runLint(cmd *cobra.Command, path string) (clean bool, err error) {
+// standardInput names it where other findings name their file.
+const standardInput = "<standard input>"
+
+func runLint(cmd *cobra.Command, paths []string) (clean bool, err error) {
+	if len(paths) == 0 {
+		return false, usageError("lint needs a file or directory, or - for the standard input")
+	}
 	ignored, _ := cmd.Flags().GetStringSlice("ignore")
 	for _, code := range ignored {
 		if !slices.Contains(corsrules.LintCodes, code) {
@@ -65,15 +72,22 @@ func runLint(cmd *cobra.Command, path string) (clean bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	files, err := documents(path)
-	if err != nil {
-		return false, err
+	var files []string
+	for _, path := range paths {
+		more, err := documents(path)
+		if err != nil {
+			return false, err
+		}
+		files = append(files, more...)
 	}
 	result := lintResult{Documents: len(files), Findings: []lintFinding{}}
 	for _, file := range files {
-		doc, err := readRules(file)
+		doc, err := readRules(cmd, file)
 		if err != nil {
 			return false, err
+		}
+		if file == stdin {
+			file = standardInput
 		}
 		for _, f := range lint(doc, corsrules.Options{File: file, MaxRules: limit}) {
 			if !slices.Contains(ignored, f.Code) {
@@ -86,6 +100,9 @@ func runLint(cmd *cobra.Command, path string) (clean bool, err error) {
 
 // documents returns the path itself or, of a directory, its *.xml.
 func documents(path string) ([]string, error) {
+	if path == stdin {
+		return []string{path}, nil
+	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err

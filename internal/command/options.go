@@ -2,11 +2,14 @@ package command
 
 import (
 	"cmp"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/xml"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -26,18 +29,20 @@ const (
 
 func optionsCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "options <url> --origin <origin> --acr-method <method> [--acr-headers <names>] [--json]",
+		Use:   "options <url> --origin <origin> --acr-method <method> [--acr-headers <names>] [--insecure] [--cacert <file>] [--json]",
 		Short: "Sends a preflight to a URL, and prints the answer as ossutil cors-options does",
 		Long: `Sends a preflight to a URL, as a browser would, and prints the answer as ossutil's
-cors-options does. Redirects are not followed: browsers do not either.
+cors-options does. Redirects are not followed: browsers do not either. Where debug_header
+is on, the answer says which rule decided, and why it was denied.
 
-Exit status: 0 if a browser would go on; 1 if not, and where that is not plain to see,
-why; 2 if there is no answer.`,
+Exit status: 0 if a browser would go on; 1 if not, and why; 2 if there is no answer.`,
 		Example: `  caddy oss-cors options https://cdn.example.com/key --origin https://app.example.com --acr-method PUT --acr-headers content-type`,
 	}
 	cmd.Flags().String("origin", "", "the page's `origin`, such as https://app.example.com")
 	cmd.Flags().String("acr-method", "", "the `method` to ask for, in either case, as ossutil has it")
 	cmd.Flags().String("acr-headers", "", "the `names` of the headers to ask for, with commas between them")
+	cmd.Flags().Bool("insecure", false, "do not verify the server's certificate")
+	cmd.Flags().String("cacert", "", "a PEM `file` of certificate authorities to trust instead of the system's, such as Caddy's own root")
 	return command(cmd, "URL", runOptions)
 }
 
@@ -48,6 +53,9 @@ type livePreflight struct {
 	Status  int               `json:"status"`
 	Headers map[string]string `json:"headers"`
 	Error   *liveError        `json:"error,omitempty"`
+
+	// Decision is what X-Oss-Cors-Decision says; nil where debug_header is off.
+	Decision *liveDecision `json:"decision,omitempty"`
 
 	// Refusal is why a browser would not go on; empty if it would.
 	Refusal string  `json:"refusal,omitempty"`
@@ -83,15 +91,39 @@ func runOptions(cmd *cobra.Command, target string) (allowed bool, err error) {
 	if headers != "" {
 		r.Header.Set("Access-Control-Request-Headers", headers)
 	}
-	live, err := sendPreflight(r)
+	transport, err := transport(cmd)
+	if err != nil {
+		return false, err
+	}
+	live, err := sendPreflight(r, transport)
 	if err != nil {
 		return false, err
 	}
 	return live.Allowed, printResult(cmd, live, func(p *printer) { p.livePreflight(live) })
 }
 
-func sendPreflight(r *http.Request) (*livePreflight, error) {
+// transport trusts whom the flags say.
+func transport(cmd *cobra.Command) (*http.Transport, error) {
+	config := new(tls.Config)
+	config.InsecureSkipVerify, _ = cmd.Flags().GetBool("insecure") // the user asks for it
+	if file, _ := cmd.Flags().GetString("cacert"); file != "" {
+		certificates, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(certificates) {
+			return nil, fmt.Errorf("%s has no certificate in PEM", file)
+		}
+	}
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.TLSClientConfig = config
+	return t, nil
+}
+
+func sendPreflight(r *http.Request, transport http.RoundTripper) (*livePreflight, error) {
 	client := &http.Client{
+		Transport:     transport,
 		Timeout:       optionsTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
@@ -106,11 +138,12 @@ func sendPreflight(r *http.Request) (*livePreflight, error) {
 		return nil, err
 	}
 	live := &livePreflight{
-		URL:     r.URL.String(),
-		Status:  resp.StatusCode,
-		Headers: shownHeaders(resp.Header),
-		Refusal: refusal(r.Header, resp),
-		Seconds: time.Since(start).Seconds(),
+		URL:      r.URL.String(),
+		Status:   resp.StatusCode,
+		Headers:  shownHeaders(resp.Header),
+		Decision: readDecision(resp.Header.Get(decisionHeader)),
+		Refusal:  refusal(r.Header, resp),
+		Seconds:  time.Since(start).Seconds(),
 	}
 	live.Allowed = live.Refusal == ""
 	if e := new(liveError); !isSuccess(resp.StatusCode) && xml.Unmarshal(body, e) == nil {
@@ -126,24 +159,83 @@ func isSuccess(status int) bool { return 200 <= status && status <= 299 }
 func shownHeaders(h http.Header) map[string]string {
 	shown := map[string]string{}
 	for name, values := range h {
-		if strings.HasPrefix(name, "Access-Control-") || name == "Content-Type" || name == "Vary" {
+		if strings.HasPrefix(name, "Access-Control-") || name == "Content-Type" || name == "Vary" || name == decisionHeader {
 			shown[name] = strings.Join(values, ", ")
 		}
 	}
 	return shown
 }
 
-// refusal returns why a browser would not go on after a preflight's answer, or "" (Fetch,
-// section 4.8 "CORS-preflight fetch").
-func refusal(asked http.Header, resp *http.Response) string {
-	if !isSuccess(resp.StatusCode) {
-		return fmt.Sprintf("the status is %d, and a preflight needs one from 200 to 299", resp.StatusCode)
+// decisionHeader is what debug_header makes the handler set.
+const decisionHeader = "X-Oss-Cors-Decision"
+
+// liveDecision is the decision of the server's rules.
+type liveDecision struct {
+	Outcome string `json:"outcome"`
+	Rule    string `json:"rule,omitempty"`
+	Reason  string `json:"reason,omitempty"`
+	Value   string `json:"value,omitempty"`
+	Nearest string `json:"nearest,omitempty"`
+}
+
+// readDecision reads a value such as "denied; reason=header; value=x-foo; nearest=app".
+func readDecision(header string) *liveDecision {
+	if header == "" {
+		return nil
 	}
+	outcome, parameters, _ := strings.Cut(header, ";")
+	d := &liveDecision{Outcome: strings.TrimSpace(outcome)}
+	for parameter := range strings.SplitSeq(parameters, ";") {
+		name, value, _ := strings.Cut(strings.TrimSpace(parameter), "=")
+		if decoded, err := url.PathUnescape(value); err == nil {
+			value = decoded
+		}
+		switch name {
+		case "rule":
+			d.Rule = value
+		case "reason":
+			d.Reason = value
+		case "value":
+			d.Value = value
+		case "nearest":
+			d.Nearest = value
+		}
+	}
+	return d
+}
+
+// inWords says why the rules denied a preflight.
+func (d *liveDecision) inWords() string {
+	text := d.Reason
+	if d.Value != "" {
+		text += " " + d.Value
+	}
+	switch d.Reason {
+	case "origin":
+		return text + ": no rule allows it."
+	case "method", "header":
+		return fmt.Sprintf("%s: the nearest rule, %s, does not allow it.", text, d.Nearest)
+	case "malformed":
+		return text + ": this request header is broken, repeated or too long."
+	}
+	return strings.ReplaceAll(text, "_", " ") + "."
+}
+
+// refusal returns why a browser would not go on after a preflight's answer, or "". The order
+// of the checks is that of https://fetch.spec.whatwg.org/#cors-preflight-fetch.
+func refusal(asked http.Header, resp *http.Response) string {
 	origin := asked.Get("Origin")
 	if allowed := strings.Join(resp.Header["Access-Control-Allow-Origin"], ", "); allowed == "" {
-		return "the answer has no Access-Control-Allow-Origin: no rule matches, or nothing there answers preflights"
+		text := "the answer has no Access-Control-Allow-Origin: no rule matches, or nothing there answers preflights"
+		if !isSuccess(resp.StatusCode) {
+			text += fmt.Sprintf("; its status is %d", resp.StatusCode)
+		}
+		return text
 	} else if allowed != "*" && allowed != origin {
 		return fmt.Sprintf("Access-Control-Allow-Origin is %s, not %s", allowed, origin)
+	}
+	if !isSuccess(resp.StatusCode) {
+		return fmt.Sprintf("the status is %d, and a preflight needs one from 200 to 299", resp.StatusCode)
 	}
 	method := asked.Get("Access-Control-Request-Method")
 	methods := listed(resp.Header["Access-Control-Allow-Methods"])

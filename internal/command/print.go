@@ -52,6 +52,9 @@ func (p *printer) explanation(e explain.Explanation) {
 		asking = ", asking for " + headers
 	}
 	p.linef("%s: %s", printable(e.Ruleset), p.color(bold, printable(e.Method+" from "+e.Origin+asking)))
+	for _, note := range e.Notes {
+		p.linef("  Note: %s.", printable(note))
+	}
 	p.linef("")
 	note := ""
 	if !e.PreflightNeeded {
@@ -142,6 +145,9 @@ func count(n int, what string) string {
 func (p *printer) livePreflight(live *livePreflight) {
 	if !isSuccess(live.Status) {
 		p.linef("%s %s", p.color(red, "Error:"), printable(live.asServiceError()))
+		if decision := live.Headers[decisionHeader]; decision != "" {
+			p.linef("%s: %s", decisionHeader, printable(decision))
+		}
 	} else {
 		for _, name := range slices.Sorted(maps.Keys(live.Headers)) {
 			p.linef("%s: %s", name, printable(live.Headers[name]))
@@ -150,5 +156,8 @@ func (p *printer) livePreflight(live *livePreflight) {
 	}
 	if live.Refusal != "" && live.Error == nil {
 		p.linef("%s %s.", p.color(red, "A browser would stop here:"), printable(live.Refusal))
+	}
+	if d := live.Decision; d != nil && d.Reason != "" {
+		p.linef("%s %s", p.color(red, "Reason:"), printable(d.inWords()))
 	}
 }

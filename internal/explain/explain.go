@@ -18,23 +18,33 @@ type Request struct {
 	// one is running.
 	Ruleset string `json:"ruleset"`
 
+	// Origin is the page's origin, or its address.
 	Origin string `json:"origin"`
 	Method string `json:"method"`
 
-	// Headers are the lines of Access-Control-Request-Headers.
+	// Headers are those that the page's script sets: each string is a name, several
+	// names with commas between them, or "Name: value" as developer tools show it.
 	Headers []string `json:"headers"`
 
 	// Preflight says whether the browser sends a preflight. nil: it does if the
 	// method or a header needs one.
 	Preflight *bool `json:"preflight,omitempty"`
+
+	// Verbatim evaluates the values exactly as they are, as they stand in a log, and
+	// each of Headers as a line of Access-Control-Request-Headers. Default: they are
+	// what a person typed, and what a browser would send is evaluated.
+	Verbatim bool `json:"verbatim,omitempty"`
 }
 
-// Explanation is the result.
+// Explanation is the result. Origin, Method and Headers are those that were evaluated.
 type Explanation struct {
 	Ruleset string   `json:"ruleset"`
 	Origin  string   `json:"origin"`
 	Method  string   `json:"method"`
 	Headers []string `json:"headers"`
+
+	// Notes say where these are not what the request had, and why.
+	Notes []string `json:"notes,omitempty"`
 
 	// Allowed is the browser's view: of the preflight if it sends one, else of the
 	// actual request. An actual request that follows an allowed preflight is allowed.
@@ -78,6 +88,10 @@ type Verdict struct {
 
 // New explains q by rules, for a handler with this policy.
 func New(rules *corsrules.Ruleset, policy corsrules.Policy, q Request) Explanation {
+	var notes []string
+	if !q.Verbatim {
+		q, notes = asBrowsersSend(q)
+	}
 	origin := []string{q.Origin}
 	preflight := corsrules.ReadRequest(&http.Request{Method: http.MethodOptions, Header: http.Header{
 		"Origin":                         origin,
@@ -90,6 +104,7 @@ func New(rules *corsrules.Ruleset, policy corsrules.Policy, q Request) Explanati
 		Origin:          q.Origin,
 		Method:          q.Method,
 		Headers:         append([]string{}, q.Headers...),
+		Notes:           notes,
 		PreflightNeeded: needsPreflight(q),
 		Preflight:       newDecision(rules.Explain(preflight), policy),
 		Actual:          newDecision(rules.Explain(actual), policy),
@@ -103,8 +118,8 @@ func New(rules *corsrules.Ruleset, policy corsrules.Policy, q Request) Explanati
 }
 
 // needsPreflight reports whether a browser sends a preflight: unless the method is
-// CORS-safelisted and a script sets no header
-// (https://fetch.spec.whatwg.org/#cors-safelisted-method).
+// CORS-safelisted (https://fetch.spec.whatwg.org/#cors-safelisted-method) and no header is
+// left that it would have to ask for.
 func needsPreflight(q Request) bool {
 	if q.Preflight != nil {
 		return *q.Preflight

@@ -3,6 +3,7 @@ package explain
 import (
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -27,7 +28,7 @@ func TestExplainAgreesWithTheRules(t *testing.T) {
 		for _, origin := range origins {
 			for _, method := range methods {
 				for _, lines := range headers {
-					q := Request{Ruleset: name, Origin: origin, Method: method, Headers: lines}
+					q := Request{Ruleset: name, Origin: origin, Method: method, Headers: lines, Verbatim: true}
 					e := New(rules, corsrules.Policy{}, q)
 					preflight := rules.Decide(corsrules.ReadRequest(&http.Request{Method: "OPTIONS", Header: http.Header{
 						"Origin": {origin}, "Access-Control-Request-Method": {method}, "Access-Control-Request-Headers": lines,
@@ -81,6 +82,47 @@ func TestNeedsPreflight(t *testing.T) {
 	for _, c := range cases {
 		if got := needsPreflight(c.q); got != c.want {
 			t.Errorf("%+v: %t", c.q, got)
+		}
+	}
+}
+
+// What a person types is evaluated as a browser sends it, and the notes say so.
+func TestAsBrowsersSend(t *testing.T) {
+	long := strings.Repeat("a", 128)
+	cases := []struct {
+		desc      string
+		q         Request
+		headers   string
+		preflight bool
+		notes     string
+	}{
+		{"as it is", Request{Origin: "https://a.example", Method: "PUT", Headers: []string{"Content-Type, X-Foo"}}, "Content-Type,X-Foo", true, ""},
+		{"an address", Request{Origin: "https://a.example/page", Method: "GET"}, "", false, "the origin is https://a.example: the path is left out"},
+		{"method", Request{Origin: "https://a.example", Method: " put"}, "", true, "the method is PUT: browsers send it in upper case"},
+		{"patch is sent as written", Request{Origin: "https://a.example", Method: "patch"}, "", true, ""},
+		{"safelisted by name", Request{Origin: "https://a.example", Method: "GET", Headers: []string{"accept,Accept-Language,content-language"}}, "", false, "no preflight is needed for accept, Accept-Language, content-language: CORS-safelisted"},
+		{"not safelisted without a value", Request{Origin: "https://a.example", Method: "GET", Headers: []string{"content-type,range"}}, "content-type,range", true, ""},
+		{"Name: value", Request{Origin: "https://a.example", Method: "POST", Headers: []string{"Content-Type: application/json"}}, "Content-Type", true, ""},
+		{"a form", Request{Origin: "https://a.example", Method: "POST", Headers: []string{"content-type: multipart/form-data; boundary=x"}}, "", false, "no preflight is needed for content-type: CORS-safelisted"},
+		{"text", Request{Origin: "https://a.example", Method: "POST", Headers: []string{"content-type: Text/Plain;charset=UTF-8"}}, "", false, "no preflight is needed for content-type: CORS-safelisted"},
+		{"unsafe byte", Request{Origin: "https://a.example", Method: "POST", Headers: []string{"accept: a@b"}}, "accept", true, ""},
+		{"language", Request{Origin: "https://a.example", Method: "GET", Headers: []string{"accept-language: de,en;q=0.5"}}, "", false, "no preflight is needed for accept-language: CORS-safelisted"},
+		{"not a language", Request{Origin: "https://a.example", Method: "GET", Headers: []string{"accept-language: de_DE"}}, "accept-language", true, ""},
+		{"range", Request{Origin: "https://a.example", Method: "GET", Headers: []string{"Range: bytes=0-99"}}, "", false, "no preflight is needed for Range: CORS-safelisted"},
+		{"range without a beginning", Request{Origin: "https://a.example", Method: "GET", Headers: []string{"Range: bytes=-99"}}, "Range", true, ""},
+		{"too long", Request{Origin: "https://a.example", Method: "GET", Headers: []string{"accept: " + long + "a"}}, "accept", true, ""},
+		{"too long together", Request{Origin: "https://a.example", Method: "GET", Headers: slices.Repeat([]string{"accept: " + long}, 9)}, strings.Repeat("accept,", 8) + "accept", true, ""},
+		{"copied from developer tools", Request{Origin: "https://a.example", Method: "GET", Headers: []string{
+			":authority: cdn.example.com\n:method: GET\naccept: */*\naccept-encoding: gzip, br\ncache-control: no-cache\ncookie: a=b\norigin: https://a.example\n" +
+				"pragma: no-cache\npriority: u=1, i\nsec-fetch-mode: cors\nuser-agent: Mozilla/5.0 (X11)\nx-oss-date: 20260101\n"}}, "x-oss-date", true,
+			"no preflight is needed for accept: CORS-safelisted; left out, because the browser sets them and not a script: :authority, :method, accept-encoding, cache-control, cookie, origin, pragma, priority, sec-fetch-mode, user-agent"},
+		{"cache-control that a script sets", Request{Origin: "https://a.example", Method: "GET", Headers: []string{"cache-control: no-cache"}}, "cache-control", true, ""},
+		{"malformed", Request{Origin: "https://a.example", Method: "GET", Headers: []string{"content type"}}, "content type", true, ""},
+	}
+	for _, c := range cases {
+		sent, notes := asBrowsersSend(c.q)
+		if got := strings.Join(sent.Headers, ","); got != c.headers || needsPreflight(sent) != c.preflight || strings.Join(notes, "; ") != c.notes {
+			t.Errorf("%s: headers %q, preflight %t, notes %q", c.desc, got, needsPreflight(sent), notes)
 		}
 	}
 }

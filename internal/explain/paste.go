@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
 )
 
 const (
@@ -85,7 +87,7 @@ func newPasted(method, target string, header http.Header) Pasted {
 	}
 	p.Method = method
 	for name, values := range header {
-		if !isSafelisted(name, strings.Join(values, ", ")) {
+		if !needsNoPreflight(name, strings.Join(values, ", ")) {
 			p.Headers = append(p.Headers, strings.ToLower(name))
 		}
 	}
@@ -102,28 +104,18 @@ func originOf(address string) string {
 	return strings.ToLower(u.Scheme + "://" + u.Host)
 }
 
-// notByScripts are the headers that browsers set on their own, in lower case. Scripts cannot
-// set most of them (https://fetch.spec.whatwg.org/#forbidden-request-header); the browser's
-// own values of the others need no preflight.
-var notByScripts = []string{
-	"accept-charset", "accept-encoding", "cache-control", "connection", "content-length", "cookie", "cookie2", "date",
-	"dnt", "expect", "host", "if-modified-since", "if-none-match", "keep-alive", "origin", "pragma", "priority", "referer",
-	"set-cookie", "te", "trailer", "transfer-encoding", "upgrade", "upgrade-insecure-requests", "user-agent", "via",
+// browsersOwn are headers that a script could set, in lower case, but that in a pasted request
+// are the browser's own. Those need no preflight.
+var browsersOwn = []string{
+	"cache-control", "if-modified-since", "if-none-match", "pragma", "priority", "upgrade-insecure-requests", "user-agent",
 }
 
-// isSafelisted reports whether a header needs no preflight
-// (https://fetch.spec.whatwg.org/#cors-safelisted-request-header), or is the browser's own.
-func isSafelisted(name, value string) bool {
+// needsNoPreflight reports whether a header of a pasted request is CORS-safelisted, or set by
+// the browser.
+func needsNoPreflight(name, value string) bool {
 	name = strings.ToLower(name)
-	switch {
-	case strings.HasPrefix(name, ":"), strings.HasPrefix(name, "sec-"), strings.HasPrefix(name, "proxy-"),
-		strings.HasPrefix(name, "access-control-request-"), slices.Contains(notByScripts, name):
-		return true
-	case name == "content-type":
-		mediaType, _, _ := strings.Cut(strings.ToLower(value), ";")
-		return slices.Contains([]string{"application/x-www-form-urlencoded", "multipart/form-data", "text/plain"}, strings.TrimSpace(mediaType))
-	}
-	return name == "accept" || name == "accept-language" || name == "content-language"
+	return strings.HasPrefix(name, ":") || corsrules.IsForbiddenHeader(name) || slices.Contains(browsersOwn, name) ||
+		isSafelisted(header{name, value, true})
 }
 
 // readHAR reads an HTTP archive (http://www.softwareishard.com/blog/har-12-spec/).
