@@ -30,7 +30,7 @@ const patience = 10 * time.Second
 type proxy struct {
 	addrs      []string // host:port of each site
 	metricsURL string
-	state      string // where Caddy keeps its own files, lest it touch the user's
+	state      string // where Caddy keeps its own files, so that it does not touch the user's
 	options    string // more global options
 	miswired   bool   // others answer or speak CORS in the handler's place
 }

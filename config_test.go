@@ -76,7 +76,7 @@ func TestBadConfiguration(t *testing.T) {
 		{"too short a refresh", "oss_cors {\nrules file good.xml {\nrefresh 5ns\n}\n}", []string{"line 2", "refresh 5ns", "at least 10ms"}},
 		{"refresh without a unit", "oss_cors {\nrules file good.xml {\nrefresh 5\n}\n}", []string{"line 2", "refresh 5", "such as 5s"}},
 		{"max_rules 0", "oss_cors {\nrules file good.xml {\nmax_rules 0\n}\n}", []string{"line 2", "max_rules 0", "from 1"}},
-		{"max_rules that is no number", "oss_cors {\nrules file good.xml {\nmax_rules many\n}\n}", []string{"line 2", "max_rules many", "from 1"}},
+		{"max_rules that is not a number", "oss_cors {\nrules file good.xml {\nmax_rules many\n}\n}", []string{"line 2", "max_rules many", "from 1"}},
 		{"max_rules beyond all documents", "oss_cors {\nrules file good.xml {\nmax_rules 201\n}\n}", []string{"line 2", "max_rules 201", "from 1 to 200"}},
 		{"max_rules of inline rules beyond all documents", "oss_cors {\nrules inline x {\nmax_rules 201\n}\n}", []string{"line 2", "max_rules 201", "from 1 to 200"}},
 		{"refresh of inline rules", "oss_cors {\nrules inline x {\nrefresh 5s\n}\n}", []string{"line 2", "unrecognized subdirective 'refresh'", "max_rules"}},

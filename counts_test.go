@@ -70,7 +70,7 @@ func TestCounts(t *testing.T) {
 		{"the null origin", "GET", []string{"Origin: null"}, denials("cors.xml", "actual", "origin")},
 		{"no origin", "GET", nil, ""},
 		{"an empty origin", "GET", []string{"Origin:"}, ""},
-		{"OPTIONS that is no preflight", "OPTIONS", nil, ""},
+		{"OPTIONS that is not a preflight", "OPTIONS", nil, ""},
 
 		{"a same-origin post", "POST", []string{own, "Origin: https://bucket.example.com"}, ""},
 		{"a same-origin post, in other case", "POST", []string{own, "Origin: https://BUCKET.example.com"}, ""},

@@ -42,7 +42,7 @@ func TestTheDecisionShows(t *testing.T) {
 		logged        map[string]string
 	}{
 		{
-			desc: "no matter of CORS", request: "GET /1 HTTP/1.1",
+			desc: "not a CORS request", request: "GET /1 HTTP/1.1",
 			header: "none", placeholders: "none,,,",
 			logged: map[string]string{"outcome": "none"},
 		},
@@ -184,7 +184,7 @@ func TestDeniedOriginsCanBeTurnedOff(t *testing.T) {
 	}
 }
 
-// Candidate rules are judged beside those in force, counted and logged, and never answer.
+// Candidate rules are evaluated with those in force, counted and logged, and never decide.
 func TestShadow(t *testing.T) {
 	p := newProxy(t)
 	write(t, "cors.xml", appRules)
@@ -238,7 +238,7 @@ func TestShadowIsRefused(t *testing.T) {
 	for _, test := range []struct{ desc, site, want string }{
 		{"a missing candidate", "oss_cors cors.xml {\nshadow nothing.xml\n}", "nothing.xml"},
 		{"a bad candidate", "oss_cors cors.xml {\nshadow bad.xml\n}", "bad.xml:1:1"},
-		{"beside many documents", "oss_cors {\nrules directory .\nbucket path\nshadow cors.xml\n}", "shadow stands beside rules file or rules inline only"},
+		{"next to many documents", "oss_cors {\nrules directory .\nbucket path\nshadow cors.xml\n}", "shadow stands beside rules file or rules inline only"},
 		{"without a file", "oss_cors cors.xml {\nshadow\n}", "shadow takes exactly one argument"},
 	} {
 		p := newProxy(t)

@@ -148,7 +148,7 @@ func TestLoneWildcardPreflight(t *testing.T) {
 	for _, test := range []struct {
 		desc, origin string
 	}{
-		{"an origin that the rule names beside its lone wildcard", "https://named.example.com"},
+		{"an origin that the rule names next to its lone wildcard", "https://named.example.com"},
 		{"any other origin", "https://stranger.example.net"},
 		{"the null origin", "null"},
 		{"an origin without a scheme", "www.example.com"},
@@ -460,7 +460,7 @@ func TestOtherOPTIONSRequestsGoOn(t *testing.T) {
 	}
 	for name := range p.series(t).counters() {
 		if !strings.HasPrefix(name, "upstream_headers_removed_total") {
-			t.Errorf("%s counts what is no matter of CORS", name)
+			t.Errorf("%s counts what is not a CORS request", name)
 		}
 	}
 }

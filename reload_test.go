@@ -26,7 +26,7 @@ const quick = "oss_cors {\nrules file cors.xml {\nrefresh 10ms\n}\n}\nrespond se
 // settled is several times quick's refresh: what has not happened by then does not.
 const settled = 100 * time.Millisecond
 
-// Counts go on over a reload, and what is no longer configured shows no more.
+// Counts go on over a reload, and what is not configured any more is not shown.
 func TestCountsSurviveReloads(t *testing.T) {
 	p := newProxy(t)
 	write(t, "cors.xml", appRules)
@@ -67,7 +67,7 @@ func TestCountsSurviveReloads(t *testing.T) {
 	}
 }
 
-// The counts of a bucket are no less the process's than those of a single rule set.
+// The counts of a bucket survive reloads as those of a single rule set do.
 func TestCountsOfBucketsSurviveReloads(t *testing.T) {
 	p := newProxy(t)
 	mkdir(t, "rules")
@@ -96,7 +96,7 @@ func TestFailedReloadLosesNothing(t *testing.T) {
 		sites []string
 	}{
 		{"bad rules", []string{"oss_cors bad.xml"}},
-		{"bad rules beside good ones", []string{"oss_cors cors.xml", "oss_cors other.xml", "oss_cors bad.xml"}},
+		{"bad rules next to good ones", []string{"oss_cors cors.xml", "oss_cors other.xml", "oss_cors bad.xml"}},
 		{"bad candidates", []string{"oss_cors cors.xml {\nshadow bad.xml\n}"}},
 		{"another module fails after ours", []string{"oss_cors cors.xml\nstub missing", "oss_cors other.xml"}},
 		{"other rules of the same name, and another module fails", []string{"oss_cors other.xml {\nname cors.xml\n}\nstub missing"}},
@@ -230,7 +230,7 @@ func TestSwappedLink(t *testing.T) {
 	eventually(t, func() bool { return len(cors(p.get(t, fromApp).Header)) == 0 })
 }
 
-// Credentials beside too wide an origin are refused in a document that comes later, too.
+// Credentials with too wide an origin are refused in a document that comes later, too.
 func TestEditedFileBesideCredentials(t *testing.T) {
 	p := newProxy(t)
 	write(t, "cors.xml", appRules)

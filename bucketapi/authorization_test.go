@@ -93,7 +93,7 @@ func FuzzAuthorization(f *testing.F) {
 			t.Errorf("%d signed headers", len(a.headers))
 		}
 		if err != nil && codeOf(err) == "" {
-			t.Errorf("%v is no answer", err)
+			t.Errorf("%v is not a response", err)
 		}
 		r := httptest.NewRequest("GET", "/", nil)
 		r.URL.RawQuery = query

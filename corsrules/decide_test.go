@@ -94,7 +94,7 @@ var originCases = []struct {
 	{desc: "longer than what is allowed", allowed: "https://app.example.com", origin: "https://app.example.com.evil.net"},
 	{desc: "shorter than what is allowed", allowed: "https://app.example.com", origin: "https://app.example.co"},
 	{desc: "a subdomain of what is allowed", allowed: "https://example.com", origin: "https://a.example.com"},
-	{desc: "a dot is no wildcard", allowed: "https://a.b", origin: "https://axb"},
+	{desc: "a dot is not a wildcard", allowed: "https://a.b", origin: "https://axb"},
 	{desc: "nor is any other sign of regular expressions", allowed: "https://[a-z]+.b? .+", origin: "https://a.b"},
 	{desc: "a question mark stands for itself", allowed: "https://a?", origin: "https://a?", want: "https://a?"},
 
@@ -106,7 +106,7 @@ var originCases = []struct {
 	{desc: "lone star", allowed: "*", origin: "https://anything.example", want: "*"},
 	{desc: "lone star matches null", allowed: "*", origin: "null", want: "*"},
 	{desc: "lone star matches an origin without scheme", allowed: "*", origin: "www.example.com", want: "*"},
-	{desc: "lone star beside the exact origin answers *", allowed: "https://app.example.com *", origin: "https://app.example.com", want: "*"},
+	{desc: "lone star next to the exact origin answers *", allowed: "https://app.example.com *", origin: "https://app.example.com", want: "*"},
 	{desc: "lone star after a matching wildcard answers *", allowed: "https://*.example.com *", origin: "https://app.example.com", want: "*"},
 	{desc: "an origin that is a star matches a lone star only", allowed: "https://* http://*", origin: "*"},
 
@@ -137,10 +137,10 @@ var originCases = []struct {
 	{desc: "upper case in a wildcard's prefix and suffix", picked: true, allowed: "HTTPS://*.Example.COM", origin: "https://a.example.com", want: "https://a.example.com"},
 	{desc: "upper case against a wildcard", picked: true, allowed: "https://*.example.com", origin: "https://A.EXAMPLE.com", want: "https://A.EXAMPLE.com"},
 	{desc: "NULL", picked: true, allowed: "NULL", origin: "null", want: "null"},
-	{desc: "case is ASCII only: the Kelvin sign is no k", picked: true, allowed: "https://\u212a.com", origin: "https://k.com"},
-	{desc: "case is ASCII only: the long s is no s", picked: true, allowed: "http\u017f://a.com", origin: "https://a.com"},
-	{desc: "case is letters only: @ is no grave accent", picked: true, allowed: "https://A@", origin: "https://a`"},
-	{desc: "case is letters only: a bracket is no brace", picked: true, allowed: "https://A[", origin: "https://a{"},
+	{desc: "case is ASCII only: the Kelvin sign is not a k", picked: true, allowed: "https://\u212a.com", origin: "https://k.com"},
+	{desc: "case is ASCII only: the long s is not an s", picked: true, allowed: "http\u017f://a.com", origin: "https://a.com"},
+	{desc: "case is letters only: @ is not a grave accent", picked: true, allowed: "https://A@", origin: "https://a`"},
+	{desc: "case is letters only: a bracket is not a brace", picked: true, allowed: "https://A[", origin: "https://a{"},
 	{desc: "case is letters only, in a wildcard too", picked: true, allowed: "https://A@*[", origin: "https://a`["},
 	{desc: "case is A to Z, both included", picked: true, allowed: "https://AZ*AZ", origin: "https://azaz", want: "https://azaz"},
 }
@@ -254,7 +254,7 @@ var preflightCases = func() []preflightCase {
 		{desc: "star at the beginning", cfg: headers("*-id"), origin: a, method: get, headers: lines("x-id"), want: allowed(1, "https://a", "x-id")},
 		{desc: "lone star", cfg: open, origin: a, method: get, headers: lines("anything"), want: allowed(1, "*", "anything")},
 		{desc: "lone star covers authorization", cfg: open, origin: a, method: get, headers: lines("authorization"), want: allowed(1, "*", "authorization")},
-		{desc: "lone star beside others", cfg: headers("x-a *"), origin: a, method: get, headers: lines("x-b"), want: allowed(1, "https://a", "x-b")},
+		{desc: "lone star next to others", cfg: headers("x-a *"), origin: a, method: get, headers: lines("x-b"), want: allowed(1, "https://a", "x-b")},
 		{desc: "a star asked for is a name like others", cfg: headers("x-*"), origin: a, method: get, headers: lines("*"), want: refused(HeaderMismatch, "*", 1)},
 		{desc: "a star asked for where all are allowed", cfg: open, origin: a, method: get, headers: lines("*"), want: allowed(1, "*", "*")},
 		{desc: "first of two is not allowed", cfg: one, origin: a, method: get, headers: lines("x-foo,content-type"), want: refused(HeaderMismatch, "x-foo", 1)},
@@ -268,7 +268,7 @@ var preflightCases = func() []preflightCase {
 		{desc: "answered in lower case", cfg: open, origin: a, method: get, headers: lines("X-B, Content-Type"), want: allowed(1, "*", "x-b, content-type")},
 		{desc: "already as the answer will be", cfg: open, origin: a, method: get, headers: lines("x-a, x-b"), want: allowed(1, "*", "x-a, x-b")},
 		{desc: "several lines are one list", picked: true, cfg: open, origin: a, method: get, headers: lines("x-a", "x-b,x-c", "x-d"), want: allowed(1, "*", "x-a, x-b, x-c, x-d")},
-		{desc: "the second line is judged too", picked: true, cfg: one, origin: a, method: get, headers: lines("content-type", "x-foo"), want: refused(HeaderMismatch, "x-foo", 1)},
+		{desc: "the second line is evaluated too", picked: true, cfg: one, origin: a, method: get, headers: lines("content-type", "x-foo"), want: refused(HeaderMismatch, "x-foo", 1)},
 		{desc: "spaces and tabs", picked: true, cfg: open, origin: a, method: get, headers: lines(" \tx-a\t ,\t x-b \t"), want: allowed(1, "*", "x-a, x-b")},
 		{desc: "empty elements", picked: true, cfg: open, origin: a, method: get, headers: lines(",,x-a, ,\t,x-b,"), want: allowed(1, "*", "x-a, x-b")},
 		{desc: "an empty line among others", picked: true, cfg: open, origin: a, method: get, headers: lines("x-a", "", "x-b"), want: allowed(1, "*", "x-a, x-b")},
@@ -279,7 +279,7 @@ var preflightCases = func() []preflightCase {
 		{desc: "a name asked for twice, on two lines", picked: true, cfg: open, origin: a, method: get, headers: lines("x-a", "x-a"), want: allowed(1, "*", "x-a, x-a")},
 		{desc: "every byte of a token", cfg: open, origin: a, method: get, headers: lines(tokenBytes), want: allowed(1, "*", strings.ToLower(tokenBytes))},
 
-		// A name that is no token makes the preflight malformed. [picked]
+		// A name that is not a token makes the preflight malformed. [picked]
 		{desc: "a space within a name", picked: true, cfg: open, origin: a, method: get, headers: lines("x-a x-b"), want: refused(Malformed, acrh, 0)},
 		{desc: "a tab within a name", picked: true, cfg: open, origin: a, method: get, headers: lines("x\ta"), want: refused(Malformed, acrh, 0)},
 		{desc: "a colon", picked: true, cfg: open, origin: a, method: get, headers: lines("x-a:"), want: refused(Malformed, acrh, 0)},
@@ -289,7 +289,7 @@ var preflightCases = func() []preflightCase {
 		{desc: "NUL", picked: true, cfg: open, origin: a, method: get, headers: lines("x\x00"), want: refused(Malformed, acrh, 0)},
 		{desc: "DEL", picked: true, cfg: open, origin: a, method: get, headers: lines("x\x7f"), want: refused(Malformed, acrh, 0)},
 		{desc: "trimmed of spaces and tabs, not of line feeds", picked: true, cfg: open, origin: a, method: get, headers: lines("x-a\n"), want: refused(Malformed, acrh, 0)},
-		{desc: "the last name of the last line is no token", picked: true, cfg: open, origin: a, method: get, headers: lines("x-a", "x-b,("), want: refused(Malformed, acrh, 0)},
+		{desc: "the last name of the last line is not a token", picked: true, cfg: open, origin: a, method: get, headers: lines("x-a", "x-b,("), want: refused(Malformed, acrh, 0)},
 		{desc: "malformed comes before the rules", picked: true, cfg: one, origin: lines("https://evil"), method: get, headers: lines("x-foo,("), want: refused(Malformed, acrh, 0)},
 
 		// Bounds. [picked]
@@ -313,7 +313,7 @@ var preflightCases = func() []preflightCase {
 		{desc: "two origins", picked: true, cfg: open, origin: lines("https://a", "https://b"), method: get, want: refused(Malformed, "origin", 0)},
 		{desc: "the same origin twice", picked: true, cfg: open, origin: lines("https://a", "https://a"), method: get, want: refused(Malformed, "origin", 0)},
 		{desc: "two origins, apart by a line without a value", picked: true, cfg: open, origin: lines("https://a", "", "https://a"), method: get, want: refused(Malformed, "origin", 0)},
-		{desc: "an origin beside lines without a value", picked: true, cfg: open, origin: lines("", "https://a", ""), method: get, want: allowed(1, "*", "")},
+		{desc: "an origin next to lines without a value", picked: true, cfg: open, origin: lines("", "https://a", ""), method: get, want: allowed(1, "*", "")},
 		{desc: "a space within the origin", picked: true, cfg: open, origin: lines("https://a https://b"), method: get, want: refused(Malformed, "origin", 0)},
 		{desc: "a comma in the origin is a byte like others", picked: true, cfg: configuration(ruleSpec{origins: "https://*", methods: "GET"}), origin: lines("https://a,https://b"), method: get, want: allowed(1, "https://a,https://b", "")},
 		{desc: "the first visible byte in the origin", picked: true, cfg: open, origin: lines("!"), method: get, want: allowed(1, "*", "")},
@@ -324,7 +324,7 @@ var preflightCases = func() []preflightCase {
 		{desc: "not ASCII in the origin", picked: true, cfg: open, origin: lines("https://bücher.example"), method: get, want: refused(Malformed, "origin", 0)},
 		{desc: "two methods", picked: true, cfg: open, origin: a, method: lines("GET", "PUT"), want: refused(Malformed, acrm, 0)},
 		{desc: "the same method twice", picked: true, cfg: open, origin: a, method: lines("GET", "GET"), want: refused(Malformed, acrm, 0)},
-		{desc: "a method beside lines without a value", picked: true, cfg: open, origin: a, method: lines("", "GET", ""), want: allowed(1, "*", "")},
+		{desc: "a method next to lines without a value", picked: true, cfg: open, origin: a, method: lines("", "GET", ""), want: allowed(1, "*", "")},
 		{desc: "a comma in the method", picked: true, cfg: open, origin: a, method: lines("GET,PUT"), want: refused(Malformed, acrm, 0)},
 		{desc: "a trailing comma in the method", picked: true, cfg: open, origin: a, method: lines("GET,"), want: refused(Malformed, acrm, 0)},
 		{desc: "a lone comma for a method", picked: true, cfg: open, origin: a, method: lines(","), want: refused(Malformed, acrm, 0)},
@@ -400,9 +400,9 @@ var preflightCases = func() []preflightCase {
 
 		// A denial's reason is that of the rule that held longest, the first such.
 		{desc: "no origin matches", cfg: one, origin: lines("https://b"), method: get, want: refused(OriginMismatch, "https://b", 0)},
-		{desc: "the origin at fault keeps its case", cfg: one, origin: lines("HTTPS://B"), method: get, want: refused(OriginMismatch, "HTTPS://B", 0)},
-		{desc: "origin is judged before method", cfg: one, origin: lines("https://b"), method: lines("POST"), want: refused(OriginMismatch, "https://b", 0)},
-		{desc: "method is judged before headers", cfg: one, origin: a, method: lines("POST"), headers: lines("x-foo"), want: refused(MethodMismatch, "POST", 1)},
+		{desc: "the origin that does not match keeps its case", cfg: one, origin: lines("HTTPS://B"), method: get, want: refused(OriginMismatch, "HTTPS://B", 0)},
+		{desc: "origin is compared before method", cfg: one, origin: lines("https://b"), method: lines("POST"), want: refused(OriginMismatch, "https://b", 0)},
+		{desc: "method is compared before headers", cfg: one, origin: a, method: lines("POST"), headers: lines("x-foo"), want: refused(MethodMismatch, "POST", 1)},
 		{desc: "of two rules the one that held longer is nearest", cfg: configuration(
 			ruleSpec{origins: "https://a", methods: "PUT"},
 			ruleSpec{origins: "https://a", methods: "GET"},
@@ -462,13 +462,13 @@ var actualCases = func() []actualCase {
 		{desc: "without rules", cfg: nil, origin: a, method: "GET", want: refused(NoRules, "", 0)},
 		{desc: "without rules comes before malformed", picked: true, cfg: nil, origin: lines("https://a", "https://b"), method: "GET", want: refused(NoRules, "", 0)},
 		{desc: "two origins", picked: true, cfg: open, origin: lines("https://a", "https://a"), method: "GET", want: refused(Malformed, "origin", 0)},
-		{desc: "an origin beside lines without a value", picked: true, cfg: open, origin: lines("", "https://a", ""), method: "GET", want: allowed(1, "*", "")},
-		{desc: "an origin that is no visible ASCII", picked: true, cfg: open, origin: lines("https://é"), method: "GET", want: refused(Malformed, "origin", 0)},
+		{desc: "an origin next to lines without a value", picked: true, cfg: open, origin: lines("", "https://a", ""), method: "GET", want: allowed(1, "*", "")},
+		{desc: "an origin that is not visible ASCII", picked: true, cfg: open, origin: lines("https://é"), method: "GET", want: refused(Malformed, "origin", 0)},
 		{desc: "an origin of 512 bytes", picked: true, cfg: open, origin: lines(strings.Repeat("o", 512)), method: "GET", want: allowed(1, "*", "")},
 		{desc: "an origin of 513 bytes", picked: true, cfg: open, origin: lines(strings.Repeat("o", 513)), method: "GET", want: refused(Malformed, "origin", 0)},
 		{desc: "no origin matches", cfg: one, origin: lines("https://b"), method: "GET", want: refused(OriginMismatch, "https://b", 0)},
 		{desc: "no method matches", cfg: one, origin: a, method: "POST", want: refused(MethodMismatch, "POST", 1)},
-		{desc: "a method with a comma is no header", cfg: one, origin: a, method: "GET,PUT", want: refused(MethodMismatch, "GET,PUT", 1)},
+		{desc: "a method with a comma is not a header", cfg: one, origin: a, method: "GET,PUT", want: refused(MethodMismatch, "GET,PUT", 1)},
 		{desc: "headers of a rule are not asked", cfg: configuration(
 			ruleSpec{origins: "https://a", methods: "GET", headers: "x-a"},
 			ruleSpec{origins: "https://a", methods: "GET", headers: "*"},

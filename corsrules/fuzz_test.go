@@ -50,7 +50,7 @@ func checkAgreement(t *testing.T, cfg *Configuration, rs *Ruleset, r request) {
 	}
 }
 
-// fieldValues leaves out the white space around a field's values, which is no part of
+// fieldValues leaves out the white space around a field's values, which is not part of
 // them (RFC 9110, section 5.5).
 func fieldValues(lines []string) []string {
 	trimmed := make([]string, len(lines))
@@ -61,7 +61,7 @@ func fieldValues(lines []string) []string {
 }
 
 // generator makes small documents and the requests that are likely to be wrongly
-// judged by them. Every choice comes from one function, so that a seed or a fuzzer's
+// decided by them. Every choice comes from one function, so that a seed or a fuzzer's
 // bytes are the whole case.
 type generator struct {
 	choose func(n int) int // one of 0 to n-1
@@ -157,7 +157,7 @@ func (g generator) request(cfg *Configuration) request {
 func (g generator) rule(cfg *Configuration) CORSRule { return cfg.Rules[g.choose(len(cfg.Rules))] }
 
 // lines returns mostly one header line; once in rarely it is none, or more than one,
-// or beside empty ones.
+// or next to empty ones.
 func (g generator) lines(rarely int, line func() string) []string {
 	if !g.with(rarely) {
 		return lines(line())

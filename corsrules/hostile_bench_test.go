@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// hostilePreflights are requests at and past the bounds of what is looked at, beside an
+// hostilePreflights are requests at and past the bounds of what is evaluated, with an
 // ordinary one.
 var hostilePreflights = []struct {
 	desc    string

@@ -14,7 +14,7 @@ type naiveDecision struct {
 	allowHeaders string
 
 	// nearest is, on a denial, the rule that held longest, the first such, and
-	// value is what was at fault there.
+	// value is what did not match there.
 	nearest int
 	value   string
 }

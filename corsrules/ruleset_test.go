@@ -54,7 +54,7 @@ func TestRuleNames(t *testing.T) {
 		{"none", []string{"", ""}, []string{"1", "2"}},
 		{"one", []string{"web"}, []string{"web"}},
 		{"every byte", []string{"azAZ09._-"}, []string{"azAZ09._-"}},
-		{"beside one without", []string{"", "web"}, []string{"1", "web"}},
+		{"next to one without", []string{"", "web"}, []string{"1", "web"}},
 		{"not unique", []string{"web", "cdn", "web"}, []string{"1", "cdn", "3"}},
 		{"unique but for case", []string{"web", "Web"}, []string{"web", "Web"}},
 		{"64 bytes", []string{strings.Repeat("a", 64)}, []string{strings.Repeat("a", 64)}},
@@ -64,8 +64,8 @@ func TestRuleNames(t *testing.T) {
 		{"a space", []string{"a b"}, []string{"1"}},
 		{"a slash", []string{"a/b"}, []string{"1"}},
 		{"not ASCII", []string{"ä"}, []string{"1"}},
-		{"beside the letters", []string{"@", "[", "`", "{"}, []string{"1", "2", "3", "4"}},
-		{"beside the digits", []string{"/", ":"}, []string{"1", "2"}},
+		{"next to the letters", []string{"@", "[", "`", "{"}, []string{"1", "2", "3", "4"}},
+		{"next to the digits", []string{"/", ":"}, []string{"1", "2"}},
 	}
 	for _, c := range cases {
 		t.Run(caseName(c.desc, true), func(t *testing.T) {

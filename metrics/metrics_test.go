@@ -132,7 +132,7 @@ preflight 1 plain 0`, "rule_hits_total")
 func TestBucketsAreBounded(t *testing.T) {
 	s := NewStore()
 	other := s.Open(OtherBuckets, testOptions)
-	const files = 50 // which are no buckets, though the first has the name of one
+	const files = 50 // which are not buckets, though the first has the name of one
 	for i := range files {
 		s.Open(fmt.Sprint(i*MaxBuckets), testOptions)
 	}

@@ -20,7 +20,7 @@ const (
 // Two processes may run tests at once, so each begins anywhere. It then goes round: a port
 // is not given twice before all others were.
 var (
-	start = rand.Uint32N(count) //nolint:gosec // a port is no secret
+	start = rand.Uint32N(count) //nolint:gosec // a port is not a secret
 	given atomic.Uint32
 )
 

@@ -273,7 +273,7 @@ func TestFaultsCorrupt(t *testing.T) {
 	writeDocument(t, p, "alice-sound", good)
 	for name := range damages {
 		writeDocument(t, p, "alice-loaded-"+name, good)
-		writeDocument(t, p, "alice-mended-"+name, damages[name])
+		writeDocument(t, p, "alice-cured-"+name, damages[name])
 		writeDocument(t, p, "alice-deleted-"+name, damages[name])
 	}
 	p.Start(t)
@@ -284,22 +284,22 @@ func TestFaultsCorrupt(t *testing.T) {
 		}
 	}
 	for name, damage := range damages {
-		loaded, mended, deleted := "alice-loaded-"+name, "alice-mended-"+name, "alice-deleted-"+name
+		loaded, cured, deleted := "alice-loaded-"+name, "alice-cured-"+name, "alice-deleted-"+name
 		expect("sound", loaded, 200, 1)
 		writeDocument(t, p, loaded, damage)
 		time.Sleep(200 * time.Millisecond) // twice refresh
 		expect("damaged when loaded", loaded, 200, 1)
 
-		for _, bucket := range []string{mended, deleted} {
+		for _, bucket := range []string{cured, deleted} {
 			expect("damaged from the start", bucket, 403, 0)
 			if status, body, err := askAPI(t.Context(), http.DefaultClient, "GET", p.Path, bucket, ""); err != nil || !isClearFailure(status, body) {
 				t.Errorf("reading %s: %d %s, %v; want 500 InternalError", bucket, status, body, err)
 			}
 		}
-		if status, body, err := putDocument(t.Context(), http.DefaultClient, p.Path, mended, versioned(2, 0)); err != nil || status != 200 {
+		if status, body, err := putDocument(t.Context(), http.DefaultClient, p.Path, cured, versioned(2, 0)); err != nil || status != 200 {
 			t.Errorf("mending: %d %s, %v", status, body, err)
 		}
-		expect("mended", mended, 200, 2)
+		expect("cured", cured, 200, 2)
 		if status, body, err := askAPI(t.Context(), http.DefaultClient, "DELETE", p.Path, deleted, ""); err != nil || status != 204 {
 			t.Errorf("deleting: %d %s, %v", status, body, err)
 		}

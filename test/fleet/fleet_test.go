@@ -155,7 +155,7 @@ type fleetLoad struct {
 	stop    chan struct{}
 	running sync.WaitGroup
 
-	asked, judged, written, refused, failed atomic.Int64
+	asked, checked, written, refused, failed atomic.Int64
 }
 
 func (l *fleetLoad) run(every time.Duration, do func()) {
@@ -233,7 +233,7 @@ func (l *fleetLoad) askProxy(p *fleetProxy) {
 	if well == 0 || p.well.Load() != well || time.Unix(0, well).After(by) {
 		return // it cannot read the rules, or could not until a moment ago
 	}
-	l.judged.Add(1)
+	l.checked.Add(1)
 	if version < atLeast {
 		_, newest := b.versions(time.Now())
 		l.wrong("proxy at %s, %s: version %d, when %d had been acknowledged for more than refresh; the newest is %d", p.port, b.name, version, atLeast, newest)
@@ -300,9 +300,9 @@ func TestFleet(t *testing.T) {
 	}
 	close(l.stop)
 	l.running.Wait()
-	t.Logf("%d requests by the load balancer; %d answers of proxies judged by their age; %d writes acknowledged, %d refused or cut off",
-		l.asked.Load(), l.judged.Load(), l.written.Load(), l.refused.Load())
-	if l.judged.Load() < 500 || l.written.Load() < 100 {
+	t.Logf("%d requests by the load balancer; %d responses of proxies checked by their age; %d writes acknowledged, %d refused or cut off",
+		l.asked.Load(), l.checked.Load(), l.written.Load(), l.refused.Load())
+	if l.checked.Load() < 500 || l.written.Load() < 100 {
 		t.Error("too little was tried")
 	}
 

@@ -155,7 +155,7 @@ const (
 
 var hostileH2Requests = []hostileH2{
 	{desc: "an upper-case name", fields: h2Preflight("Origin: https://app.example.com", h2Get), reset: http2.ErrCodeProtocol},
-	{desc: "an upper-case name beside the right one", fields: h2Preflight(h2App, h2Get, "ORIGIN: https://evil.example"), reset: http2.ErrCodeProtocol},
+	{desc: "an upper-case name next to the right one", fields: h2Preflight(h2App, h2Get, "ORIGIN: https://evil.example"), reset: http2.ErrCodeProtocol},
 	{desc: "a name with a blank", fields: h2Preflight("origin : https://app.example.com", h2Get), reset: http2.ErrCodeProtocol},
 	{desc: "a name with a line end", fields: h2Preflight("x\r\norigin: https://app.example.com", h2Get), reset: http2.ErrCodeProtocol},
 	{desc: "NUL in a value", fields: h2Preflight("origin: https://app.example.com\x00", h2Get), reset: http2.ErrCodeProtocol},
@@ -177,7 +177,7 @@ var hostileH2Requests = []hostileH2{
 	{desc: ":path *, which Go's server answers", fields: []string{":method: OPTIONS", ":scheme: http", ":authority: x", ":path: *", h2App, h2Get}, status: "200"},
 
 	{desc: "no :authority", fields: []string{":method: OPTIONS", ":scheme: http", ":path: /", h2App, h2Get}, status: "200", counts: []string{hitsApp}},
-	{desc: "a host beside :authority", fields: h2Preflight("host: other.example", h2App, h2Get), reset: http2.ErrCodeProtocol},
+	{desc: "a host next to :authority", fields: h2Preflight("host: other.example", h2App, h2Get), reset: http2.ErrCodeProtocol},
 	{desc: "a method override", fields: h2Preflight(h2App, h2Get, "x-http-method-override: DELETE"), status: "200", counts: []string{hitsApp}},
 	{desc: "a name with an underscore is another name", fields: h2Preflight(h2App, h2Get, "access_control_request_headers: authorization"), status: "200", counts: []string{hitsApp}},
 	{desc: "two origins", fields: h2Preflight(h2App, h2Sub, h2Get), status: "403", counts: []string{malform}},

@@ -111,13 +111,13 @@ func TestGO_2024_2883_headerListExhaustion(t *testing.T) {
 		return n
 	}
 	for desc, lines := range map[string][]string{
-		"commas":                  {asksFor + strings.Repeat(",", 8*kilobyte)},
-		"names and commas":        {asksFor + strings.Repeat("a,", 4*kilobyte)},
-		"64 KB of commas":         {asksFor + strings.Repeat(",", 64*kilobyte)},
-		"commas on every line":    slices.Repeat([]string{asksFor + strings.Repeat(",", 1000)}, 500),
-		"every name, upper-case":  {asksFor + strings.ToUpper(names(128, 63))},
-		"names that no rule has":  {asksFor + strings.ReplaceAll(names(128, 63), "x", "y")},
-		"a name that is no token": {asksFor + names(127, 63) + ",@"},
+		"commas":                     {asksFor + strings.Repeat(",", 8*kilobyte)},
+		"names and commas":           {asksFor + strings.Repeat("a,", 4*kilobyte)},
+		"64 KB of commas":            {asksFor + strings.Repeat(",", 64*kilobyte)},
+		"commas on every line":       slices.Repeat([]string{asksFor + strings.Repeat(",", 1000)}, 500),
+		"every name, upper-case":     {asksFor + strings.ToUpper(names(128, 63))},
+		"names that no rule has":     {asksFor + strings.ReplaceAll(names(128, 63), "x", "y")},
+		"a name that is not a token": {asksFor + names(127, 63) + ",@"},
 	} {
 		t.Run(desc, func(t *testing.T) {
 			const n = 100

@@ -17,7 +17,7 @@ var fuzzTargets = []struct{ target, dir, meets string }{
 	{"FuzzParse", "corsrules", "tenants' and operators' XML documents"},
 	{"FuzzDialects", "corsrules", "tenants' documents, as OSS and as S3 take them"},
 	{"FuzzPreflight", "corsrules", "browsers' Origin, Access-Control-Request-Method and -Headers, on any document"},
-	{"FuzzDifferential", "corsrules", "the same, made to nearly suit; beside a second, simple implementation"},
+	{"FuzzDifferential", "corsrules", "the same, made to nearly match; compared with a second, simple implementation"},
 	{"FuzzBucket", ".", "Host, path and placeholder that a bucket's name is taken from"},
 	{"FuzzDirective", ".", "operators' Caddyfiles"},
 	{"FuzzIsRequest", "bucketapi", "queries that may be the bucket API's"},
