@@ -42,24 +42,29 @@ func (b *Bucket) validate() error {
 	return nil
 }
 
-// of returns the bucket that r is for and the rest of the path, the object's key. A name
-// that OSS would not allow, or a path with a "." or ".." segment, names no bucket: "".
-// The origin server may take such a path for another bucket's.
-func (b *Bucket) of(r *http.Request) (bucket, key string) {
+// of returns what r names as its bucket, which may be any text, and the rest of the path,
+// the object's key.
+func (b *Bucket) of(r *http.Request) (name, key string) {
 	path := strings.TrimPrefix(r.URL.EscapedPath(), "/")
 	switch {
 	case b.Path:
-		bucket, key, _ = strings.Cut(path, "/")
+		name, key, _ = strings.Cut(path, "/")
+		return name, key
 	case b.Name != "":
 		repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-		bucket, key = repl.ReplaceAll(b.Name, ""), path
-	default:
-		bucket, key = b.ofHost(r.Host, path)
+		return repl.ReplaceAll(b.Name, ""), path
 	}
-	if !rulesource.IsBucketName(bucket) || hasDotSegment(r.URL.Path) {
-		return "", key
+	return b.ofHost(r.Host, path)
+}
+
+// validBucket returns name, or "" where it is not a bucket's: OSS does not allow the name, or
+// the path has a "." or ".." segment, so that the origin server may take it for another
+// bucket's.
+func validBucket(name, path string) string {
+	if !rulesource.IsBucketName(name) || hasDotSegment(path) {
+		return ""
 	}
-	return bucket, key
+	return name
 }
 
 func (b *Bucket) ofHost(host, path string) (bucket, key string) {

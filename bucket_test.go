@@ -60,7 +60,8 @@ func TestBucket(t *testing.T) {
 			t.Errorf("%s %s: %v", c.host, c.target, err)
 			continue
 		}
-		if bucket, key := c.by.of(r); bucket != c.bucket || key != c.key {
+		name, key := c.by.of(r)
+		if bucket := validBucket(name, r.URL.Path); bucket != c.bucket || key != c.key {
 			t.Errorf("%s %s: %q, %q; want %q, %q", c.host, c.target, bucket, key, c.bucket, c.key)
 		}
 	}

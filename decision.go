@@ -19,10 +19,13 @@ type decided struct {
 	decision corsrules.Decision
 	rules    *rulesource.Rules // by which it was decided; they count it
 
-	bucket, key string // that the request names; empty without Handler.Bucket
+	// What the request names as its bucket, the bucket, and the rest of the path. Empty
+	// without Handler.Bucket; bucket also where no bucket can have that name.
+	bucketName, bucket, key string
 
-	// Other handlers may change these before the response is known.
-	method, host, path string
+	// Other handlers may change these before the response is known. The target may hold a
+	// key: only its path is shown.
+	method, host, target string
 
 	start    time.Time // of a preflight
 	denials  uint64    // how often, at least, this origin was denied for this reason
@@ -33,12 +36,13 @@ type decided struct {
 
 // decide decides a request by the rules in force for its bucket.
 func (h *Handler) decide(r *http.Request) *decided {
-	d := &decided{handler: h, http: r, request: corsrules.ReadRequest(r), method: r.Method, host: r.Host, path: r.RequestURI}
+	d := &decided{handler: h, http: r, request: corsrules.ReadRequest(r), method: r.Method, host: r.Host, target: r.RequestURI}
 	if d.request.Kind == corsrules.Preflight {
 		d.start = time.Now()
 	}
 	if h.Bucket != nil {
-		d.bucket, d.key = h.Bucket.of(r)
+		d.bucketName, d.key = h.Bucket.of(r)
+		d.bucket = validBucket(d.bucketName, r.URL.Path)
 	}
 	rules, err := h.site.Source.Rules(r.Context(), d.bucket)
 	ruleset := rules.Ruleset

@@ -47,7 +47,8 @@ func FuzzBucket(f *testing.F) {
 			{Host: []string{"Store.example"}}: bucketOfStore(r),
 			{Name: "{name}"}:                  name,
 		} {
-			if bucket, _ := by.of(r); bucket != "" && (bucket != want || !allowedBucket.MatchString(bucket)) {
+			name, _ := by.of(r)
+			if bucket := validBucket(name, r.URL.Path); bucket != "" && (bucket != want || !allowedBucket.MatchString(bucket)) {
 				t.Errorf("%+v, %q %q: %q; want %q or none", by, r.Host, target, bucket, want)
 			}
 		}

@@ -24,18 +24,23 @@ func TestDenialIsLoggedAsSent(t *testing.T) {
 		{"an error restores the request", "uri strip_prefix /prefix\nrequest_header -Origin\nerror oops 500", "https://six.example"},
 	} {
 		t.Run(test.desc, func(t *testing.T) {
-			p.load(t, "oss_cors cors.xml {\nname "+newName()+"\n}\n"+test.site)
+			name := newName()
+			p.load(t, "oss_cors cors.xml {\nname "+name+"\n}\n"+test.site)
 			p.ask(t, "DELETE /prefix/key?query HTTP/1.1", "Origin: "+test.origin).Body.Close()
 			lines := readLog(t, log, "CORS request denied")
 			if len(lines) == 0 {
 				t.Fatal("no denial is logged")
 			}
-			var got struct{ Kind, Origin, Method, Host, URI, Reason, Value string }
+			var got struct {
+				Kind, Origin, Method, Host, Path, Reason, Value, Outcome, Ruleset string
+				ClientIP                                                          string `json:"client_ip"`
+			}
 			if err := json.Unmarshal([]byte(lines[len(lines)-1]), &got); err != nil {
 				t.Fatal(err)
 			}
 			want := got
-			want.Kind, want.Origin, want.Method, want.Host, want.URI, want.Reason, want.Value = "actual", test.origin, "DELETE", "bucket.example.com", "/prefix/key?query", "origin", test.origin
+			want.Kind, want.Origin, want.Method, want.Host, want.Path, want.Reason, want.Value = "actual", test.origin, "DELETE", "bucket.example.com", "/prefix/key", "origin", test.origin
+			want.Outcome, want.Ruleset, want.ClientIP = "denied", name, "127.0.0.1"
 			if got != want {
 				t.Errorf("\n got %+v\nwant %+v", got, want)
 			}

@@ -2,6 +2,7 @@ package osscors
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -72,7 +73,7 @@ func (d *decided) observeResponse(h http.Header, status int, removed bool) {
 	if removed {
 		d.rules.Metrics.UpstreamHeadersRemoved()
 	}
-	if d.decision.NamesOrigin() && isCacheable(d.method, status, h) && !listHas(h["Vary"], "Origin") && !listHas(h["Vary"], "*") {
+	if isCacheable(d.method, status, h) && d.variesByOrigin() && !listHas(h["Vary"], "Origin") && !listHas(h["Vary"], "*") {
 		d.cacheUnsafe()
 	}
 	if d.decision.Outcome == corsrules.Denied {
@@ -83,12 +84,21 @@ func (d *decided) observeResponse(h http.Header, status int, removed bool) {
 	}
 }
 
+// variesByOrigin reports whether the response to another Origin would differ: this one names
+// its origin, or it allows none where a rule allows the method to others.
+func (d *decided) variesByOrigin() bool {
+	if d.decision.Outcome == corsrules.Allowed {
+		return d.decision.NamesOrigin()
+	}
+	return d.rules.AllowsMethod(d.method)
+}
+
 func (d *decided) cacheUnsafe() {
 	if d.rules.Metrics.CacheUnsafe() == 1 {
-		d.handler.log.Warn("a cache may give this response to another origin: it is cacheable, names one allowed origin and has no Vary: Origin; set ResponseVary in the rules, or response_vary",
+		d.handler.log.Warn("a cache may give this response to another origin: it is cacheable, depends on the request's Origin and has no Vary: Origin; set ResponseVary in the rules, or response_vary",
 			zap.String("ruleset", d.rules.Name),
-			zap.String("uri", truncate(d.path)),
-			zap.String("rule", d.decision.Rule.Name()))
+			zap.String("path", d.path()),
+			zap.String("allow_origin", metrics.OriginLabel(d.decision.AllowOrigin)))
 	}
 }
 
@@ -116,25 +126,46 @@ func isCacheable(method string, status int, h http.Header) bool {
 		!listHas(control, "no-store") && !listHas(control, "private")
 }
 
-// logDenial logs a denial, with the request ID that the client was given, so that a user's
-// 403 can be found.
+// logDenial logs a denial, with the request ID that the client was given, if that is known,
+// so that a user's 403 can be found.
 func (d *decided) logDenial(requestID string) {
+	clientIP, _ := caddyhttp.GetVar(d.http.Context(), caddyhttp.ClientIPVarKey).(string)
 	d.handler.log.Info("CORS request denied",
 		zap.String("ruleset", d.rules.Name),
 		zap.Stringer("kind", d.request.Kind),
 		zap.String("origin", metrics.OriginLabel(d.request.Origin)),
 		zap.String("method", truncate(d.request.Method)),
 		zap.Inline(decisionFields{d.decision}),
+		known("bucket", d.bucketName),
 		zap.String("host", truncate(d.host)),
-		zap.String("uri", truncate(d.path)),
-		zap.String("request_id", requestID))
+		zap.String("path", d.path()),
+		zap.String("client_ip", clientIP),
+		known("request_id", requestID))
+}
+
+// known is a field of a log line that is left out where it is empty.
+func known(key, value string) zap.Field {
+	if value == "" {
+		return zap.Skip()
+	}
+	return zap.String(key, truncate(value))
+}
+
+// path is the path that was requested. No log line has the query: a presigned URL's is a key
+// to the object.
+func (d *decided) path() string {
+	u, err := url.ParseRequestURI(d.target)
+	if err != nil { // the authority of a CONNECT request
+		return ""
+	}
+	return truncate(u.EscapedPath())
 }
 
 // givenRequestID is the ID that the origin server gave a response, if any.
 func givenRequestID(h http.Header) string {
 	for _, key := range []string{"X-Oss-Request-Id", "X-Amz-Request-Id", "X-Request-Id"} {
 		if id := h.Get(key); id != "" {
-			return truncate(id)
+			return id
 		}
 	}
 	return ""
@@ -150,14 +181,18 @@ func (d decisionFields) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 		enc.AddString("reason", d.Reason.String())
 		enc.AddString("value", truncate(d.Value))
 	}
-	if rule := ruleName(d.Decision); rule != "" {
-		enc.AddString("rule", rule)
+	if d.Rule != nil {
+		enc.AddString("rule", d.Rule.Name())
+	}
+	if d.Nearest != nil {
+		enc.AddString("nearest", d.Nearest.Name())
 	}
 	return nil
 }
 
 // MarshalLogObject implements zapcore.ObjectMarshaler: the access log's fields.
 func (d *decided) MarshalLogObject(enc zapcore.ObjectEncoder) error {
+	enc.AddString("ruleset", d.rules.Name)
 	if d.bucket != "" {
 		enc.AddString("bucket", d.bucket)
 	}

@@ -64,12 +64,12 @@ func TestTheDecisionShows(t *testing.T) {
 		{
 			desc: "the nearest rule lacks the method", request: "DELETE /5 HTTP/1.1", lines: []string{fromApp},
 			header: "denied; reason=method; value=DELETE; nearest=app", placeholders: "denied,app,method,",
-			logged: map[string]string{"outcome": "denied", "reason": "method", "value": "DELETE", "rule": "app"},
+			logged: map[string]string{"outcome": "denied", "reason": "method", "value": "DELETE", "nearest": "app"},
 		},
 		{
 			desc: "the nearest rule lacks a header", request: "OPTIONS /6 HTTP/1.1", lines: []string{fromApp, acrm + "PUT", acrh + "content-type,x-foo"},
 			header: "denied; reason=header; value=x-foo; nearest=app",
-			logged: map[string]string{"outcome": "denied", "reason": "header", "value": "x-foo", "rule": "app"},
+			logged: map[string]string{"outcome": "denied", "reason": "header", "value": "x-foo", "nearest": "app"},
 		},
 		{
 			desc: "an allowed preflight", request: "OPTIONS /7 HTTP/1.1", lines: []string{fromApp, acrm + "PUT"},
@@ -101,6 +101,7 @@ func TestTheDecisionShows(t *testing.T) {
 				lines := readLog(t, log, `"uri":"`+uri+`","headers"`)
 				return len(lines) == 1 && json.Unmarshal([]byte(lines[0]), &e) == nil
 			})
+			test.logged["ruleset"] = "cors.xml"
 			if fmt.Sprint(e.OSSCORS) != fmt.Sprint(test.logged) {
 				t.Errorf("access log %v; want %v", e.OSSCORS, test.logged)
 			}
@@ -250,7 +251,9 @@ func TestShadowIsRefused(t *testing.T) {
 	}
 }
 
-// A response that a cache may give to another origin is counted, and logged once.
+// A response that a cache may give to another origin is counted, and logged once. It names an
+// origin, or it has no Access-Control-Allow-Origin though rules allow other origins: after an
+// <img>, whose request has no Origin, a cache gives that response to a fetch.
 func TestCacheUnsafeResponses(t *testing.T) {
 	p := newProxy(t)
 	write(t, "cors.xml", appRules)
@@ -279,10 +282,14 @@ func TestCacheUnsafeResponses(t *testing.T) {
 		{desc: "Vary is the origin server's own", query: "cc=public&status=200&vary=Accept,origin"},
 		{desc: "Vary: *", query: "cc=public&status=200&vary=*"},
 		{desc: "another method", request: "PUT", query: "cc=public&status=200"},
-		{desc: "no origin", query: "cc=public&status=200", origin: "X-None: 1"},
-		{desc: "a denied origin", query: "cc=public&status=200", origin: fromStranger},
+		{desc: "no origin", query: "cc=public&status=200", origin: "X-None: 1", unsafe: true},
+		{desc: "no origin, and no rule has the method", request: "HEAD", query: "cc=public&status=200", origin: "X-None: 1"},
+		{desc: "no origin, and Vary is the origin server's own", query: "cc=public&status=200&vary=Origin", origin: "X-None: 1"},
+		{desc: "a denied origin", query: "cc=public&status=200", origin: fromStranger, unsafe: true},
 		{desc: "ResponseVary", query: "cc=public&status=200", site: 1},
+		{desc: "ResponseVary, and no origin", query: "cc=public&status=200", origin: "X-None: 1", site: 1},
 		{desc: "a lone *", query: "cc=public&status=200", site: 2},
+		{desc: "a lone *, and no origin", query: "cc=public&status=200", origin: "X-None: 1", site: 2, unsafe: true},
 	} {
 		ruleset := []string{"cors.xml", "vary.xml", "open.xml"}[test.site]
 		before := p.series(t)[of("cache_unsafe_responses_total", ruleset)]
@@ -298,7 +305,8 @@ func TestCacheUnsafeResponses(t *testing.T) {
 			t.Errorf("%s: counted as unsafe: %t", test.desc, got)
 		}
 	}
-	if lines := readLog(t, log, "a cache may give this response to another origin"); len(lines) != 1 || !strings.Contains(lines[0], "response_vary") {
+	if lines := readLog(t, log, "a cache may give this response to another origin"); len(lines) != 2 || // of cors.xml and open.xml
+		!strings.Contains(lines[0], "response_vary") || !strings.Contains(lines[0], `"path":"/key"`) || strings.Contains(lines[0], "cc=") {
 		t.Errorf("the log says %q", lines)
 	}
 }

@@ -72,6 +72,13 @@ func (rs *Ruleset) Len() int {
 	return len(rs.rules)
 }
 
+// AllowsMethod reports whether some rule allows a method.
+func (rs *Ruleset) AllowsMethod(method string) bool {
+	return rs != nil && slices.ContainsFunc(rs.rules, func(r Rule) bool {
+		return slices.Contains(r.effect.source.AllowedMethods, method)
+	})
+}
+
 // RuleNames returns the rules' names in their order.
 func (rs *Ruleset) RuleNames() []string {
 	names := make([]string, rs.Len())

@@ -21,7 +21,7 @@ var (
 	deniedOrigins = desc("denied_origin_requests",
 		"Denied requests per origin in roughly the last hour (lower bound, top origins only).", "origin")
 	cacheUnsafe = desc("cache_unsafe_responses_total",
-		"Cacheable responses that depend on the request's origin and have no Vary: Origin.")
+		"Cacheable responses without Vary: Origin that would differ for another origin, or for none.")
 	shadowChanges = desc("shadow_changes_total",
 		"Requests whose outcome the shadow rules would change.", "kind", "live", "shadow")
 	rulesInForce = desc("rules",

@@ -174,6 +174,6 @@ func outcome(allowed bool) int {
 // origin server.
 func (h *Handle) UpstreamHeadersRemoved() { h.removed.Add(1) }
 
-// CacheUnsafe counts a cacheable response that depends on the request's origin and has no
+// CacheUnsafe counts a cacheable response that depends on the request's Origin and has no
 // Vary: Origin. It returns how many there were.
 func (h *Handle) CacheUnsafe() uint64 { return h.cacheUnsafe.Add(1) }

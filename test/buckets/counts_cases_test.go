@@ -237,12 +237,13 @@ var countedMix = []countedRequest{
 	{method: "GET", path: "/app/k", header: harness.Header("Origin", appOrigin, "Origin", stranger), status: 200,
 		counts: []string{denial("app", "actual", "malformed")}},
 	{method: "GET", path: "/open/cacheable", header: harness.Header("Origin", stranger), status: 200,
-		counts: []string{hit("open", "actual", "1")}}, // "*" is safe to cache
+		counts: []string{hit("open", "actual", "1")}}, // the same for every origin
 
 	// Not denied, because they do not need CORS: same-origin posts, form posts, navigations
 	// and what else browsers send with an Origin, WebSockets.
 	{method: "GET", path: "/app/k", status: 200},
-	{method: "GET", path: "/app/cacheable", status: 200},
+	{method: "GET", path: "/app/cacheable", status: 200, // without Access-Control-Allow-Origin, which others would get
+		counts: []string{ofRuleset("cache_unsafe_responses_total", "app")}},
 	{method: "GET", path: "/app/own-cors", status: 200,
 		counts: []string{ofRuleset("upstream_headers_removed_total", "app")}},
 	{method: "POST", path: "/app/k", header: harness.Header("Origin", sameOrigin), status: 200},
