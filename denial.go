@@ -1,8 +1,6 @@
 package osscors
 
 import (
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
 	"github.com/caddy-oss-cors/caddy-oss-cors/internal/running"
 	"github.com/caddy-oss-cors/caddy-oss-cors/metrics"
 )
@@ -10,7 +8,6 @@ import (
 // keepDenial keeps a denial for the admin API, with the request ID that the client was
 // given.
 func (d *decided) keepDenial(requestID string) {
-	client, _ := caddyhttp.GetVar(d.http.Context(), caddyhttp.ClientIPVarKey).(string)
 	ruleset := d.rules.Name
 	if ruleset == metrics.OtherBuckets && d.bucket != "" {
 		ruleset = d.bucket // so that it can be explained
@@ -23,8 +20,8 @@ func (d *decided) keepDenial(requestID string) {
 		Origin:    metrics.OriginLabel(d.request.Origin),
 		Method:    d.request.Method,
 		Headers:   d.request.Headers,
-		Path:      d.path,
-		Client:    client,
+		Path:      d.path(),
+		Client:    d.clientIP(),
 		RequestID: requestID,
 	}
 	if d.decision.Nearest != nil {

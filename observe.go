@@ -129,7 +129,6 @@ func isCacheable(method string, status int, h http.Header) bool {
 // logDenial logs a denial, with the request ID that the client was given, if that is known,
 // so that a user's 403 can be found.
 func (d *decided) logDenial(requestID string) {
-	clientIP, _ := caddyhttp.GetVar(d.http.Context(), caddyhttp.ClientIPVarKey).(string)
 	d.handler.log.Info("CORS request denied",
 		zap.String("ruleset", d.rules.Name),
 		zap.Stringer("kind", d.request.Kind),
@@ -139,7 +138,7 @@ func (d *decided) logDenial(requestID string) {
 		known("bucket", d.bucketName),
 		zap.String("host", truncate(d.host)),
 		zap.String("path", d.path()),
-		zap.String("client_ip", clientIP),
+		zap.String("client_ip", d.clientIP()),
 		known("request_id", requestID))
 }
 
@@ -154,11 +153,21 @@ func known(key, value string) zap.Field {
 // path is the path that was requested. No log line has the query: a presigned URL's is a key
 // to the object.
 func (d *decided) path() string {
-	u, err := url.ParseRequestURI(d.target)
-	if err != nil { // the authority of a CONNECT request
+	if strings.HasPrefix(d.target, "/") {
+		path, _, _ := strings.Cut(d.target, "?")
+		return truncate(path)
+	}
+	u, err := url.ParseRequestURI(d.target) // in absolute form, which may have a password
+	if err != nil {                         // the authority of a CONNECT request
 		return ""
 	}
 	return truncate(u.EscapedPath())
+}
+
+// clientIP is Caddy's, which takes trusted proxies into account.
+func (d *decided) clientIP() string {
+	ip, _ := caddyhttp.GetVar(d.http.Context(), caddyhttp.ClientIPVarKey).(string)
+	return ip
 }
 
 // givenRequestID is the ID that the origin server gave a response, if any.
