@@ -46,6 +46,7 @@ type buckets struct {
 	file     func(bucket string) string // what faults call the document
 	opts     *Options
 	maxRules int
+	dialect  corsrules.Dialect // whose documents are accepted
 	refresh  time.Duration
 	numbered bool // rules are named by their numbers: tenants chose the IDs
 
@@ -90,7 +91,7 @@ func (b *buckets) open(ctx context.Context, options RefreshOptions, opts *Option
 	}
 	b.ctx, b.opts, b.maxRules = ctx, opts, options.MaxRules
 	b.loads = make(chan struct{}, maxLoads)
-	b.overflow = &overflow{handle: opts.Store.Open(metrics.OtherBuckets, opts.metricsOptions()), maxRules: b.maxRules}
+	b.overflow = &overflow{handle: opts.Store.Open(metrics.OtherBuckets, opts.metricsOptions()), maxRules: max(b.maxRules, b.dialect.DefaultMaxRules())}
 	b.other = &Rules{Name: metrics.OtherBuckets, Metrics: b.overflow.handle}
 	go b.dropUnused()
 	return nil
@@ -143,6 +144,7 @@ func (b *buckets) newBucket(name string) *bucket {
 	d := &known.document
 	d.init(name, b.file(name), b.maxRules, b.opts)
 	d.numbered, d.overflow = b.numbered, b.overflow
+	d.parsing.Dialect = b.dialect
 	return known
 }
 
@@ -201,7 +203,7 @@ type overflow struct {
 // bucket that needs them.
 func (o *overflow) hits() []*metrics.Rule {
 	o.once.Do(func() {
-		numbers := make([]string, max(o.maxRules, corsrules.DefaultMaxRules))
+		numbers := make([]string, o.maxRules)
 		for i := range numbers {
 			numbers[i] = strconv.Itoa(i + 1)
 		}

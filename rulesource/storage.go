@@ -12,6 +12,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/certmagic"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
 )
 
 func init() {
@@ -76,6 +78,7 @@ func (s *Storage) Open(ctx caddy.Context, opts *Options) error {
 	s.file = func(bucket string) string { return path.Join(prefix, bucket+".xml") }
 	s.read = s.stored
 	s.numbered = true
+	s.dialect = corsrules.DialectAny // the bucket API stores what clients of OSS and of S3 put
 	for i := range s.writes {
 		s.writes[i] = make(chan struct{}, 1)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
+	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
 	"github.com/caddy-oss-cors/caddy-oss-cors/metrics"
 )
 
@@ -225,5 +227,32 @@ func TestStorage_stuck(t *testing.T) {
 	writes := slices.DeleteFunc(stuck.calls, func(call string) bool { return strings.HasPrefix(call, "load") })
 	if want := []string{"store oss_cors/stuck.xml", "store oss_cors/stuck.xml"}; !slices.Equal(writes, want) {
 		t.Errorf("the storage was told %q; want %q", writes, want)
+	}
+}
+
+// The rules that clients of S3 put are in force, though OSS would refuse them: more than ten,
+// an empty origin, a name in any case. So are those of a bucket without counters of its own.
+func TestStorage_rulesOfS3(t *testing.T) {
+	s, _ := openStorage(t, time.Minute)
+	const rule = "<CORSRule><AllowedOrigin/><AllowedOrigin>https://%d.example.com</AllowedOrigin><AllowedMethod>GET</AllowedMethod><AllowedHeader>X-A</AllowedHeader></CORSRule>"
+	var doc strings.Builder
+	doc.WriteString("<CORSConfiguration>")
+	for i := range 100 {
+		fmt.Fprintf(&doc, rule, i)
+	}
+	doc.WriteString("</CORSConfiguration>")
+	s.read = func(context.Context, string) ([]byte, error) { return []byte(doc.String()), nil }
+	preflight := corsrules.ReadRequest(&http.Request{Method: "OPTIONS", Header: http.Header{
+		"Origin": {"https://99.example.com"}, "Access-Control-Request-Method": {"GET"}, "Access-Control-Request-Headers": {"x-a"}}})
+	for i := range metrics.MaxBuckets + 1 {
+		rules, err := s.Rules(t.Context(), fmt.Sprint(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := rules.Decide(preflight)
+		if d.Outcome != corsrules.Allowed || d.Rule.Number() != 100 {
+			t.Fatalf("bucket %d: %+v", i, d)
+		}
+		rules.Count(metrics.Preflight, d, preflight.Origin)
 	}
 }
