@@ -11,13 +11,13 @@ import (
 )
 
 // decided is a request with its decision. The first oss_cors handler that the request meets
-// makes it; what it says is what is counted, logged and applied.
+// makes it. This one decision is counted, logged and applied.
 type decided struct {
 	handler  *Handler
-	http     *http.Request
+	r        *http.Request
 	request  corsrules.Request
 	decision corsrules.Decision
-	rules    *rulesource.Rules // by which it was decided; they count it
+	rules    *rulesource.Rules // that decided; they also count
 
 	// What the request names as its bucket, the bucket, and the rest of the path. Empty
 	// without Handler.Bucket; bucket also where no bucket can have that name.
@@ -29,14 +29,14 @@ type decided struct {
 
 	start    time.Time // of a preflight
 	denials  uint64    // how often, at least, this origin was denied for this reason
-	observed bool      // a response of this request was
+	observed bool      // whether a response was observed already
 
 	writer responseWriter // of the first decorate: one allocation for both
 }
 
 // decide decides a request by the rules in force for its bucket.
 func (h *Handler) decide(r *http.Request) *decided {
-	d := &decided{handler: h, http: r, request: corsrules.ReadRequest(r), method: r.Method, host: r.Host, target: r.RequestURI}
+	d := &decided{handler: h, r: r, request: corsrules.ReadRequest(r), method: r.Method, host: r.Host, target: r.RequestURI}
 	if d.request.Kind == corsrules.Preflight {
 		d.start = time.Now()
 	}
@@ -44,9 +44,9 @@ func (h *Handler) decide(r *http.Request) *decided {
 		d.bucketName, d.key = h.Bucket.of(r)
 		d.bucket = validBucket(d.bucketName, r.URL.Path)
 	}
-	rules, err := h.site.Source.Rules(r.Context(), d.bucket)
+	rules, err := h.site.Source.Rules(r.Context(), d.bucket) // not nil, even with an error
 	ruleset := rules.Ruleset
-	if err != nil { // the source logs why
+	if err != nil { // the source logs it
 		ruleset = corsrules.Unavailable
 	}
 	d.rules, d.decision = rules, ruleset.Decide(d.request)
@@ -63,9 +63,9 @@ func fromContext(r *http.Request) *decided {
 	return d
 }
 
-// decorate serves r by next, and puts the decision's headers on the response. Where next
-// writes nothing they are put on all the same: the error page that Caddy or handle_errors
-// then writes has them too.
+// decorate serves r by next, and sets the decision's headers on the response. If next writes
+// nothing, they are set anyway, so that the error page that Caddy or handle_errors then writes
+// has them.
 func (d *decided) decorate(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	caddyhttp.SetVar(r.Context(), decidedVar, d)
 	rw := &d.writer
@@ -78,8 +78,8 @@ func (d *decided) decorate(w http.ResponseWriter, r *http.Request, next caddyhtt
 	return err
 }
 
-// apply puts the decision's headers on a response. Access-Control headers from elsewhere are
-// removed: this handler is the only one that speaks CORS.
+// apply sets the decision's headers on a response. Only this handler sets Access-Control
+// headers; it removes those of others, and reports whether there were any.
 func (d *decided) apply(h http.Header) (removed bool) {
 	removed = removeAccessControl(h)
 	var values []string // one allocation for all; each header has a part of its own

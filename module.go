@@ -24,22 +24,23 @@ func init() {
 	caddy.RegisterModule(new(Handler))
 }
 
-// Handler gives the origin behind it the CORS behaviour of an Alibaba Cloud OSS bucket.
+// Handler gives the server behind it the CORS behaviour of an Alibaba Cloud OSS bucket.
 //
-// It loads CORS rules in the format of OSS's CORSConfiguration. Preflights are answered
-// by the first rule that matches origin, method and headers, as OSS answers them: 200, or
-// 403 in OSS's own words; they reach neither authentication nor the origin server. Actual
-// requests go on, and their responses get the Access-Control headers that the rules call
-// for, whatever their status and whichever handler made them; those that the origin server
-// set are removed. A request that no rule matches is served without Access-Control headers,
-// and is never refused: CORS is not access control.
+// It loads CORS rules in the format of OSS's CORSConfiguration. The first rule that matches
+// origin, method and headers decides. A preflight gets 200 if a rule matches, otherwise OSS's
+// error (403, 400), or 503 if the rules cannot be read; it reaches neither authentication nor
+// the origin server. Actual requests are passed to the next handler, and their responses get
+// the Access-Control headers that the rule requires, whatever their status and whichever
+// handler wrote them; those that the origin server set are removed. An actual request that no
+// rule matches is served without Access-Control headers, and is never refused: CORS is not
+// access control.
 //
 // Decisions are counted in the metrics that begin with caddy_oss_cors_. They show in the
 // access log, as the object oss_cors, and in placeholders:
 //
 // Placeholder | Description
 // ------------|-------------
-// `{http.oss_cors.outcome}` | `allowed`, `denied`, or `none` where the rules do not apply: not a CORS request
+// `{http.oss_cors.outcome}` | `allowed`, `denied`, or `none` if the request does not need CORS
 // `{http.oss_cors.rule}` | The rule that matched or, on a denial, the nearest; empty if there is none
 // `{http.oss_cors.reason}` | Why the request was denied, such as `origin` or `rules_unavailable`; empty if it was not
 // `{http.oss_cors.bucket}` | The bucket, if `bucket` is set and the request names one
@@ -49,12 +50,13 @@ type Handler struct {
 	RulesRaw json.RawMessage `json:"rules,omitempty" caddy:"namespace=http.oss_cors.rules inline_key=source"`
 
 	// Bucket says which bucket a request is for. Required for rules of many buckets;
-	// with rules of one document it only shows in the placeholder. Default: none.
+	// with rules of one document it only shows in the placeholder and the access log.
+	// Default: none.
 	Bucket *Bucket `json:"bucket,omitempty"`
 
-	// BucketAPI serves OSS's PutBucketCors, GetBucketCors and DeleteBucketCors. For
-	// the source storage only. Default: none; requests with ?cors then go on to the
-	// origin server.
+	// BucketAPI serves PutBucketCors, GetBucketCors and DeleteBucketCors, to clients of
+	// OSS and of S3. For the source storage only. Default: none; requests with ?cors are
+	// then passed to the next handler.
 	BucketAPI *BucketAPI `json:"bucket_api,omitempty"`
 
 	// ResponseVary adds "Vary: Origin" to every response, as ResponseVary in the
@@ -62,10 +64,11 @@ type Handler struct {
 	ResponseVary bool `json:"response_vary,omitempty"`
 
 	// AllowCredentials adds "Access-Control-Allow-Credentials: true" wherever an
-	// origin is allowed by name. OSS never does. Rules with origins that are too
-	// wide for it (null, those without a scheme, and any * but a whole leading host
-	// label or the port) are then refused. For the sources file and inline only.
-	// Default: false.
+	// origin is allowed, unless the answer is "*". OSS never does. Rules with an origin
+	// that anybody can be behind are then refused: null, an origin without a scheme, and
+	// a * that is neither the port nor the whole first label of a host, or under which
+	// anybody can register a name (https://*.vercel.app). For the sources file and
+	// inline only. Default: false.
 	AllowCredentials bool `json:"allow_credentials,omitempty"`
 
 	// Name is the ruleset label of metrics and logs, for rules of one document: with
@@ -74,14 +77,14 @@ type Handler struct {
 	Name string `json:"name,omitempty"`
 
 	// Shadow is a file of candidate rules. They are evaluated with those in force, and
-	// what they would change is counted and logged; they never affect a response. The
-	// file is read again as often, and may have as many rules, as those in force.
-	// For the sources file and inline only. Default: none.
+	// what they would change is counted and logged; they never affect a response. They
+	// have the refresh and max_rules of the rules in force. For the sources file and
+	// inline only. Default: none.
 	Shadow string `json:"shadow,omitempty"`
 
-	// DeniedOrigins is how many denied origins metrics show by name: in the whole
-	// process, the largest number of all handlers' counts. 0: this handler's are not
-	// shown. Default: 100.
+	// DeniedOrigins is how many denied origins the metrics show by name, in the whole
+	// process. If several handlers set it, the largest number counts. 0: those of this
+	// handler are not shown. Default: 100.
 	DeniedOrigins *int `json:"denied_origins,omitempty"`
 
 	// DebugHeader puts the decision on every response, as X-Oss-Cors-Decision: the
@@ -198,8 +201,8 @@ func registerMetrics(registry prometheus.Registerer) error {
 	return err
 }
 
-// ServeHTTP answers a preflight, or has the response to an actual request carry the headers
-// that its decision calls for.
+// ServeHTTP answers a preflight, or passes the request on and sets the headers that its
+// decision requires on the response.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if d := fromContext(r); d != nil { // another oss_cors handler has decided
 		return d.decorate(w, r, next)
@@ -210,7 +213,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return d.answerPreflight(w)
 	}
 	if h.BucketAPI != nil && bucketapi.IsRequest(r, d.key) {
-		next = h.BucketAPI.handler(d.bucket) // decorated by the rules from before the request
+		next = h.BucketAPI.handler(d.bucket) // its response follows the rules from before it
 	}
 	return d.decorate(w, r, next)
 }

@@ -22,7 +22,7 @@ func (d *decided) count() {
 	if d.handler.site.Shadow != nil {
 		d.compareShadow()
 	}
-	ctx := d.http.Context()
+	ctx := d.r.Context()
 	if repl, ok := ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		repl.Map(d.placeholder)
 	}
@@ -45,7 +45,7 @@ func (d *decided) compareShadow() {
 	if live == corsrules.None {
 		return
 	}
-	candidates, _ := d.handler.site.Shadow.Rules(d.http.Context(), "") // a file is always available
+	candidates, _ := d.handler.site.Shadow.Rules(d.r.Context(), "") // a file is always available
 	shadow := candidates.Decide(d.request)
 	if shadow.Outcome == live || shadow.Outcome == corsrules.None {
 		return
@@ -63,8 +63,8 @@ func (d *decided) compareShadow() {
 }
 
 // observeResponse looks at a response that is about to be written: by then it has all its
-// headers, the request ID among them. It does so once for a request, even if that has a
-// second response by handle_errors.
+// headers, the request ID among them. It does so once for a request, even if handle_errors
+// writes a second response.
 func (d *decided) observeResponse(h http.Header, status int, removed bool) {
 	if d.observed {
 		return
@@ -103,7 +103,7 @@ func (d *decided) cacheUnsafe() {
 }
 
 // shouldLog reports whether the n-th occurrence of something is logged: the 1st, 10th, 100th
-// and so on. With n = 0, where it is not known which this is, it is not logged.
+// and so on. n = 0, which is not known or not a denial, is not logged.
 func shouldLog(n uint64) bool {
 	for n >= 10 && n%10 == 0 {
 		n /= 10
@@ -111,12 +111,11 @@ func shouldLog(n uint64) bool {
 	return n == 1
 }
 
-// cacheableStatuses are those that caches store without being told more (RFC 9110,
+// cacheableStatuses are those that caches may store without explicit freshness (RFC 9110,
 // section 15.1).
 var cacheableStatuses = []int{200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501}
 
-// isCacheable reports whether a shared or private cache would keep a response, by its
-// Cache-Control.
+// isCacheable reports whether a shared cache may keep a response, by its Cache-Control.
 func isCacheable(method string, status int, h http.Header) bool {
 	control := h["Cache-Control"]
 	return len(control) > 0 &&
@@ -127,7 +126,7 @@ func isCacheable(method string, status int, h http.Header) bool {
 }
 
 // logDenial logs a denial, with the request ID that the client was given, if that is known,
-// so that a user's 403 can be found.
+// so that a user's report can be found.
 func (d *decided) logDenial(requestID string) {
 	d.handler.log.Info("CORS request denied",
 		zap.String("ruleset", d.rules.Name),
@@ -166,11 +165,11 @@ func (d *decided) path() string {
 
 // clientIP is Caddy's, which takes trusted proxies into account.
 func (d *decided) clientIP() string {
-	ip, _ := caddyhttp.GetVar(d.http.Context(), caddyhttp.ClientIPVarKey).(string)
+	ip, _ := caddyhttp.GetVar(d.r.Context(), caddyhttp.ClientIPVarKey).(string)
 	return ip
 }
 
-// givenRequestID is the ID that the origin server gave a response, if any.
+// givenRequestID is the request ID in a response; empty if it has none.
 func givenRequestID(h http.Header) string {
 	for _, key := range []string{"X-Oss-Request-Id", "X-Amz-Request-Id", "X-Request-Id"} {
 		if id := h.Get(key); id != "" {
@@ -259,8 +258,7 @@ func (d *decided) debugValue() string {
 	return value
 }
 
-// appendToken appends text with each byte percent-encoded that a token cannot have, and "%",
-// so that it can be decoded.
+// appendToken appends text, and percent-encodes "%" and every byte that a token cannot have.
 func appendToken(dst []byte, text string) []byte {
 	const hex = "0123456789ABCDEF"
 	for i := range len(text) {

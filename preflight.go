@@ -9,7 +9,7 @@ import (
 
 // answerPreflight answers as OSS does (docs/oss-behaviour.md, section 3).
 func (d *decided) answerPreflight(w http.ResponseWriter) error {
-	response := ossresponse.New(w, d.http, d.start)
+	response := ossresponse.New(w, d.r, d.start)
 	d.apply(w.Header())
 	if d.decision.Outcome == corsrules.Allowed {
 		response.Empty(http.StatusOK)
@@ -45,6 +45,7 @@ var (
 		Message: "The CORS rules of this bucket cannot be read at the moment. Please try again.",
 	}
 
+	// preflightErrors has each of corsrules.PreflightReasons.
 	preflightErrors = map[corsrules.Reason]ossresponse.Error{
 		corsrules.NoRules:          notEnabled,
 		corsrules.RulesUnavailable: rulesUnavailable,

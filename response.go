@@ -8,16 +8,16 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// responseWriter puts the decision's headers on a response at the last moment, after every
+// responseWriter sets the decision's headers on a response at the last moment, after every
 // other handler has set its own.
 type responseWriter struct {
 	caddyhttp.ResponseWriterWrapper
 	decided *decided
-	done    bool
+	set     bool // the headers are
 }
 
 // WriteHeader passes informational responses on as they are: browsers take no CORS headers
-// from them. 101 is final.
+// from them. 101 ends the HTTP exchange, so it counts as a final status.
 func (w *responseWriter) WriteHeader(status int) {
 	if status >= http.StatusOK || status == http.StatusSwitchingProtocols {
 		w.setHeaders(status)
@@ -30,25 +30,26 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 	return w.ResponseWriterWrapper.Write(p)
 }
 
-// ReadFrom replaces the embedded wrapper's, by which io.Copy would send the header before
-// setHeaders.
+// ReadFrom sets the headers first. Without it, io.Copy would call the embedded wrapper's
+// ReadFrom, which sends the header.
 func (w *responseWriter) ReadFrom(r io.Reader) (int64, error) {
 	w.setHeaders(http.StatusOK)
 	return w.ResponseWriterWrapper.ReadFrom(r)
 }
 
-// FlushError is what http.ResponseController calls.
+// FlushError sets the headers first, because a flush sends the header. It is what
+// http.ResponseController calls.
 func (w *responseWriter) FlushError() error {
 	w.setHeaders(http.StatusOK)
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
-// setHeaders sets the headers once. The status is 0 where it is not known yet.
+// setHeaders sets the headers once. The status is 0 if it is not known yet.
 func (w *responseWriter) setHeaders(status int) {
-	if w.done {
+	if w.set {
 		return
 	}
-	w.done = true
+	w.set = true
 	removed := w.decided.apply(w.Header())
 	w.decided.observeResponse(w.Header(), status, removed)
 }
@@ -66,7 +67,7 @@ func removeAccessControl(h http.Header) (removed bool) {
 	return removed
 }
 
-// addVaryOrigin adds Origin to the Vary header, unless it is there.
+// addVaryOrigin adds Origin to the Vary header if it is missing.
 func addVaryOrigin(h http.Header) {
 	switch lines := h["Vary"]; {
 	case len(lines) == 0:
@@ -76,8 +77,8 @@ func addVaryOrigin(h http.Header) {
 	}
 }
 
-// listHas reports whether a list header has an element, ignoring case and what follows
-// a "=".
+// listHas reports whether a list header has an element. It ignores case and a value after
+// "=".
 func listHas(lines []string, element string) bool {
 	for _, line := range lines {
 		for field := range strings.SplitSeq(line, ",") {
