@@ -37,14 +37,11 @@ func unwiseOrigin(origin string) string {
 	if problem := checkOrigin(origin); problem != "" {
 		return "correct what sends the request: no rule can list this origin"
 	}
-	for _, check := range originChecks {
-		switch code, message, advice := check(origin); code {
-		case "":
-		case LintNullOrigin:
-			return advice
-		default:
-			return "correct what sends the request: " + message
+	for _, p := range originProblems(origin) {
+		if p.code == LintNullOrigin {
+			return p.advice
 		}
+		return "correct what sends the request: " + p.message
 	}
 	return ""
 }

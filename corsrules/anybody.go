@@ -33,7 +33,7 @@ func anybodyUnder(domain string) bool {
 	switch {
 	case slices.Contains(strings.Split(domain, "."), ""):
 		return true // no domain that a name can end in
-	case strings.Trim(domain[strings.LastIndexByte(domain, '.')+1:], "0123456789") == "":
+	case endsInNumber(domain[strings.LastIndexByte(domain, '.')+1:]):
 		return true // the end of an IPv4 address
 	case slices.ContainsFunc(privateNames, isPrivate):
 		return false

@@ -1,6 +1,9 @@
 package corsrules
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // originDifferences are the mistakes that people make most, the likeliest first. Each
 // compares an origin that is denied with one that a rule lists. If that mistake is all that
@@ -8,20 +11,13 @@ import "strings"
 // rule's name; else "".
 var originDifferences = []func(origin, listed string) (format string){
 	func(origin, listed string) string {
-		corrected := withoutDefaultPort(withoutPath(listed))
-		if !strings.Contains(corrected, "://") {
-			corrected = "https://" + corrected
-		}
-		if corrected == listed || !listedMatches(corrected, origin) {
+		problems, cure := originProblems(listed), originCure(listed)
+		meant := slices.IndexFunc(cure, func(corrected string) bool { return listedMatches(corrected, origin) })
+		if len(problems) == 0 || meant < 0 {
 			return ""
 		}
-		for _, check := range originChecks {
-			if code, message, _ := check(listed); code != "" {
-				escape := strings.NewReplacer("%", "%%").Replace
-				return "write " + escape(corrected) + " in rule %[3]s, where " + escape(message)
-			}
-		}
-		return ""
+		escape := strings.NewReplacer("%", "%%").Replace
+		return "write " + escape(cure[meant]) + " in rule %[3]s, where " + escape(problems[0].message)
 	},
 	func(origin, listed string) string {
 		if !listedMatches(listed, withOtherScheme(origin)) {

@@ -34,7 +34,7 @@ const (
 	// whose names end like it, match too.
 	LintGluedWildcard = "glued-wildcard"
 
-	// LintWideOrigin: a * that lets anybody's site match, though it is no lone *.
+	// LintWideOrigin: a * that lets anybody's site match, though it is not alone.
 	LintWideOrigin = "wide-origin"
 
 	// LintNullOrigin: the origin null, which any page can send.
@@ -53,9 +53,13 @@ const (
 	// out.
 	LintDefaultPort = "default-port"
 
-	// LintUnmatchableOrigin: an origin of a length or with characters that no
-	// Origin header has.
+	// LintUnmatchableOrigin: an origin that no browser sends, for another reason than
+	// those above.
 	LintUnmatchableOrigin = "unmatchable-origin"
+
+	// LintPlaceholder: a placeholder such as {env.ORIGIN}, which is not expanded in a
+	// rules document.
+	LintPlaceholder = "placeholder"
 
 	// LintForbiddenHeader: an AllowedHeader that browsers never ask for, because
 	// scripts cannot set it.
@@ -67,7 +71,8 @@ const (
 	// LintMaxAge: a MaxAgeSeconds that is longer than any browser heeds.
 	LintMaxAge = "max-age-beyond-browsers"
 
-	// LintEchoWithoutVary: origins are echoed, and caches are not told.
+	// LintEchoWithoutVary: what responses have depends on the Origin, and caches are not
+	// told.
 	LintEchoWithoutVary = "echo-without-vary"
 )
 
@@ -76,7 +81,7 @@ var LintCodes = []string{
 	LintUnreachableRule, LintUnreachableOrigin, LintUnreachableMethod, LintUnsentExposeHeaders,
 	LintDuplicate, LintCoveredOrigin, LintCoveredHeader,
 	LintGluedWildcard, LintWideOrigin, LintNullOrigin, LintNoScheme, LintUpperCase,
-	LintPathInOrigin, LintDefaultPort, LintUnmatchableOrigin,
+	LintPathInOrigin, LintDefaultPort, LintUnmatchableOrigin, LintPlaceholder,
 	LintForbiddenHeader, LintHiddenHeader, LintMaxAge, LintEchoWithoutVary,
 }
 
@@ -99,6 +104,11 @@ type Finding struct {
 	Advice  string `json:"advice"`
 
 	offset int // where in the document, to sort by
+
+	// cure is what stands in Advice to write in place of the value, for tests; cured
+	// tells an empty one, "remove it", from none.
+	cure  []string
+	cured bool
 }
 
 // String returns "file:line:column: message: advice (code)".
@@ -142,12 +152,8 @@ func (l *linter) report(i int, element string, k int, code, message, advice stri
 }
 
 func (l *linter) lintRule(i int, r *CORSRule) {
-	for k, origin := range r.AllowedOrigins {
-		for _, check := range originChecks {
-			if code, message, advice := check(origin); code != "" {
-				l.report(i, "AllowedOrigin", k, code, message, advice)
-			}
-		}
+	for k := range r.AllowedOrigins {
+		l.origin(i, k, r.AllowedOrigins)
 	}
 	l.redundant(i, "AllowedOrigin", r.AllowedOrigins, LintCoveredOrigin)
 	l.redundant(i, "AllowedMethod", r.AllowedMethods, "")
@@ -160,6 +166,34 @@ func (l *linter) lintRule(i int, r *CORSRule) {
 			fmt.Sprintf("write %d or less", LongestMaxAge))
 	}
 	l.reach(i, r)
+}
+
+// origin reports what is wrong with the k-th origin of rule i. Where it is known what to
+// write, that is the advice, but for what the rule has already.
+func (l *linter) origin(i, k int, origins []string) {
+	problems := originProblems(origins[k])
+	if len(problems) == 0 {
+		return
+	}
+	cure := originCure(origins[k])
+	added := slices.DeleteFunc(slices.Clone(cure), func(o string) bool {
+		return slices.ContainsFunc(slices.Delete(slices.Clone(origins), k, k+1), func(other string) bool { return covers(other, o) })
+	})
+	for _, p := range problems {
+		switch {
+		case cure == nil:
+			// Only the author knows.
+		case len(added) == 0:
+			p.advice = "remove it: the rule allows " + inWords(cure) + " already"
+		case len(added) == 1:
+			p.advice = "write " + added[0]
+		default:
+			p.advice = "write " + inWords(added) + ", each in an AllowedOrigin of its own"
+		}
+		l.report(i, "AllowedOrigin", k, p.code, p.message, p.advice)
+		f := &l.findings[len(l.findings)-1]
+		f.cured, f.cure = cure != nil, added
+	}
 }
 
 // redundant reports values that stand in their rule twice, and those that another one
@@ -211,18 +245,20 @@ func (l *linter) browserHeaders(i int, r *CORSRule) {
 	}
 }
 
-// echoWithoutVary reports, once for a document, that origins are echoed without
-// ResponseVary.
+// echoWithoutVary reports, once for a document, that caches are not told that responses
+// depend on the origin.
 func (l *linter) echoWithoutVary(cfg *Configuration) {
+	const advice = "add <ResponseVary>true</ResponseVary> to CORSConfiguration, or response_vary to the oss_cors directive"
 	if cfg.ResponseVary {
 		return
 	}
 	for i, r := range cfg.Rules {
 		if !slices.Contains(r.AllowedOrigins, "*") {
 			l.report(i, "AllowedOrigin", 0, LintEchoWithoutVary,
-				"a request's origin is echoed in Access-Control-Allow-Origin, and without ResponseVary a cache may give one origin's response to another",
-				"add <ResponseVary>true</ResponseVary> to CORSConfiguration, or response_vary to the oss_cors directive")
+				"a request's origin is echoed in Access-Control-Allow-Origin, and without ResponseVary a cache may give one origin's response to another", advice)
 			return
 		}
 	}
+	l.report(0, "AllowedOrigin", 0, LintEchoWithoutVary,
+		"a response to a request without Origin has no Access-Control-Allow-Origin, and without ResponseVary a cache may give it to a page that needs one", advice)
 }

@@ -2,170 +2,164 @@ package corsrules
 
 import (
 	"fmt"
+	"slices"
 	"strings"
-
-	"golang.org/x/net/idna"
 )
 
-// originChecks are asked about each AllowedOrigin by itself. Each returns a finding's
-// code, message and advice, or nothing. A browser's Origin is "null", or scheme, "://",
-// host, and ":" with the port unless that is the scheme's own, all in lower case (HTML,
-// section 7.1.1 "Origins").
-var originChecks = []func(origin string) (code, message, advice string){
-	checkUnmatchable, checkNull, checkNoScheme, checkUpperCase, checkPath, checkDefaultPort, checkWildcard,
+// originProblem is a finding on an AllowedOrigin by itself.
+type originProblem struct {
+	code, message string
+	advice        string // where there is no cure
 }
 
-func checkUnmatchable(origin string) (code, message, advice string) {
+// originProblems returns what is wrong with an AllowedOrigin.
+func originProblems(origin string) []originProblem {
+	checks := []func(origin string) originProblem{unsendable, checkUpperCase}
+	if sendable(lower(origin)) && len(strings.Replace(origin, "*", "", 1)) <= MaxOriginBytes {
+		checks = []func(origin string) originProblem{checkNull, checkNoScheme, checkUpperCase, checkWildcard}
+	}
+	var problems []originProblem
+	for _, check := range checks {
+		if p := check(origin); p.code != "" {
+			problems = append(problems, p)
+		}
+	}
+	return problems
+}
+
+// maxCure is how many origins are advised at most for one value: what fits in a message.
+const maxCure = 20
+
+// originCure returns what to write in place of an origin that has problems: one origin, or
+// several in a list. It is nil where that is not known, or has problems itself.
+func originCure(origin string) []string {
+	list := splitList(origin)
+	if hasPlaceholder(origin) || len(list) > maxCure {
+		return nil
+	}
+	var all, cure []string
+	for _, part := range list {
+		all = append(all, cureOne(part)...)
+	}
+	for i, o := range all {
+		wider := func(other string) bool { return other != o && covers(other, o) }
+		if !slices.Contains(all[:i], o) && !slices.ContainsFunc(all, wider) {
+			cure = append(cure, o)
+		}
+	}
+	if len(cure) == 0 || slices.ContainsFunc(cure, func(o string) bool { return len(originProblems(o)) > 0 }) {
+		return nil
+	}
+	return cure
+}
+
+func cureOne(origin string) []string {
+	origin = lower(origin)
+	if checkNoScheme(origin).code != "" {
+		origin = "https://" + origin
+	}
+	if !sendable(origin) {
+		origin = repairOrigin(origin).text
+	}
+	// https://*example.com: the domain and its sub-domains are meant.
+	scheme, domain, ok := strings.Cut(origin, "://*")
+	if ok && checkWildcard(origin).code == LintGluedWildcard && !strings.HasPrefix(domain, "-") {
+		return []string{scheme + "://*." + domain, scheme + "://" + domain}
+	}
+	return []string{origin}
+}
+
+// unsendable says why no browser sends an origin.
+func unsendable(origin string) originProblem {
+	bytes := len(strings.Replace(origin, "*", "", 1))
+	quoted := quoteShort(origin)
 	switch {
-	case !isSerializedOrigin(strings.Replace(origin, "*", "", 1)) && len(origin) <= MaxOriginBytes:
-		advice = "write the name in punycode, as browsers send it: https://xn--…"
-		if ascii, ok := punycode(origin); ok {
-			advice = "write it in punycode, as browsers send it: " + ascii
+	case origin == "": // S3 takes it
+		return originProblem{LintUnmatchableOrigin, "an empty AllowedOrigin matches no request", "remove it"}
+	case bytes > MaxOriginBytes:
+		return originProblem{
+			LintUnmatchableOrigin,
+			fmt.Sprintf("an origin of %d bytes matches no request: longer ones than %d are not looked at", bytes, MaxOriginBytes),
+			"remove it, or correct it: a host name has at most 253",
 		}
-		return LintUnmatchableOrigin, quoteShort(origin) + " matches no request: an Origin header has ASCII characters only", advice
-	case len(strings.Replace(origin, "*", "", 1)) > MaxOriginBytes:
-		return LintUnmatchableOrigin,
-			fmt.Sprintf("an origin of %d bytes matches no request: more than %d are not looked at", len(origin), MaxOriginBytes),
-			"remove it, or correct it: a host name has at most 253"
+	case hasPlaceholder(origin):
+		return originProblem{LintPlaceholder, quoted + " matches no browser: " + notExpanded, "write the origin itself, such as https://app.example.com"}
+	case len(splitList(origin)) > 1 && !isRegexp(origin):
+		return originProblem{LintUnmatchableOrigin, quoted + " is a list, which is compared as one origin", "write each origin in an AllowedOrigin of its own"}
 	}
-	return "", "", ""
+	r := repairOrigin(origin)
+	if r.problem == "" {
+		r.code, r.problem = LintUnmatchableOrigin, "matches no browser: put the * in the place of a host, of its first label or of a port"
+	}
+	return originProblem{r.code, quoted + " " + r.problem, "write what browsers send, such as https://app.example.com"}
 }
 
-// punycode returns an origin with its non-ASCII labels encoded; ok is false where they
-// cannot be.
-func punycode(origin string) (ascii string, ok bool) {
-	scheme, rest, _ := strings.Cut(origin, "://")
-	host, port := splitPort(rest)
-	labels := strings.Split(host, ".")
-	for i, label := range labels {
-		if isSerializedOrigin(label) {
-			continue
-		}
-		encoded, err := idna.Lookup.ToASCII(label)
-		if err != nil {
-			return "", false
-		}
-		labels[i] = encoded
-	}
-	ascii = scheme + "://" + strings.Join(labels, ".")
-	if port != "" {
-		ascii += ":" + port
-	}
-	return ascii, isSerializedOrigin(ascii)
-}
-
-func checkNull(origin string) (code, message, advice string) {
+func checkNull(origin string) originProblem {
 	if origin == "*" || !covers(origin, "null") {
-		return "", "", ""
+		return originProblem{}
 	}
-	return LintNullOrigin,
+	return originProblem{
+		LintNullOrigin,
 		quoteShort(origin) + " lets every site in: any page can send the null origin, from a sandboxed frame",
-		"serve the page from an origin of its own and list that; a local file from http://localhost"
-}
-
-func checkNoScheme(origin string) (code, message, advice string) {
-	prefix, _, wildcard := strings.Cut(origin, "*")
-	switch {
-	case origin == "*" || strings.Contains(origin, "://") || covers(origin, "null"):
-		return "", "", ""
-	case !wildcard:
-		return LintNoScheme,
-			quoteShort(origin) + " matches no browser: an origin begins with its scheme",
-			"write https://" + withoutPath(origin)
-	case prefix == "":
-		return LintNoScheme,
-			quoteShort(origin) + " has no scheme: its * stands for that too, so that pages over plain http match",
-			"write https://" + origin
-	case strings.Contains(prefix, ".") || strings.HasSuffix(prefix, ":") && !beginsHTTP(prefix):
-		return LintNoScheme,
-			quoteShort(origin) + " matches no browser: an origin begins with its scheme",
-			"write https://" + origin
+		"serve the page from an origin of its own and list that; a local file from http://localhost",
 	}
-	return "", "", "" // http*, and what may be the beginning of another scheme
 }
 
-// beginsHTTP reports whether http:// or https:// begins with prefix.
-func beginsHTTP(prefix string) bool {
-	return strings.HasPrefix("http://", lower(prefix)) || strings.HasPrefix("https://", lower(prefix))
-}
-
-func checkUpperCase(origin string) (code, message, advice string) {
-	if lower(origin) == origin {
-		return "", "", ""
+// checkNoScheme finds patterns whose * stands for the scheme too.
+func checkNoScheme(origin string) originProblem {
+	if origin == "*" || !strings.HasPrefix(origin, "*") || strings.Contains(origin, "://") || covers(origin, "null") {
+		return originProblem{}
 	}
-	return LintUpperCase,
+	return originProblem{
+		LintNoScheme,
+		quoteShort(origin) + " has no scheme: its * stands for that too, so that pages over plain http match",
+		"begin it with https://",
+	}
+}
+
+func checkUpperCase(origin string) originProblem {
+	if lower(origin) == origin || hasPlaceholder(origin) {
+		return originProblem{}
+	}
+	return originProblem{
+		LintUpperCase,
 		quoteShort(origin) + " has upper-case letters, which browsers never send and other stores compare exactly",
-		"write " + lower(origin)
+		"write it in lower case",
+	}
 }
 
-func checkPath(origin string) (code, message, advice string) {
-	_, rest, ok := strings.Cut(origin, "://")
-	path := strings.IndexAny(rest, "/?#")
-	if !ok || path <= 0 {
-		return "", "", "" // file:// is what some web views send
-	}
-	what := "has a path: browsers send scheme, host and port alone"
-	if rest[path:] == "/" {
-		what = "ends with a slash, which browsers do not send"
-	}
-	return LintPathInOrigin, quoteShort(origin) + " " + what, "write " + withoutPath(origin)
-}
-
-func withoutPath(origin string) string {
-	scheme, rest, ok := strings.Cut(origin, "://")
-	if !ok {
-		scheme, rest = "", origin
-	} else {
-		scheme += "://"
-	}
-	if path := strings.IndexAny(rest, "/?#"); path > 0 {
-		rest = rest[:path]
-	}
-	return scheme + rest
-}
-
-func checkDefaultPort(origin string) (code, message, advice string) {
-	full := withoutPath(origin)
-	bare := withoutDefaultPort(full)
-	if bare == full {
-		return "", "", ""
-	}
-	return LintDefaultPort,
-		fmt.Sprintf("%s matches no browser: the port %s is left out of an origin", quoteShort(origin), full[len(bare)+1:]),
-		"write " + bare
-}
-
-// checkWildcard looks for a * behind which anybody's site can be.
-func checkWildcard(origin string) (code, message, advice string) {
+// checkWildcard finds a * behind which anybody's site can be.
+func checkWildcard(origin string) originProblem {
+	const nameThem = "name your sites, such as https://*.example.com"
 	prefix, tail, ok := hostWildcard(lower(origin))
-	if !ok || matchesNobody(origin) {
-		return "", "", ""
+	if !ok {
+		return originProblem{}
 	}
 	host, _ := splitPort(tail)
 	domain, dotted := strings.CutPrefix(host, ".")
 	switch {
 	case host == "":
-		return LintWideOrigin,
-			fmt.Sprintf("%s matches anybody's site, such as %s", quoteShort(origin), strangerAfter(prefix)+tail),
-			"name your sites (https://*.example.com); or write a lone * if any site may read, which caches keep as one answer"
+		message := fmt.Sprintf("%s matches anybody's site, such as %s", quoteShort(origin), strangerAfter(prefix)+tail)
+		if strings.HasSuffix(prefix, "://") {
+			message += ", and OSS may refuse it"
+		}
+		return originProblem{LintWideOrigin, message, nameThem}
+	case endsInNumber(domain[strings.LastIndexByte(domain, '.')+1:]) && !strings.HasSuffix(prefix, "://"):
+		return originProblem{} // addresses of one network
 	case anybodyUnder(domain):
-		return LintWideOrigin,
+		return originProblem{
+			LintWideOrigin,
 			fmt.Sprintf("%s matches anybody's site: anybody can have a name under %s", quoteShort(origin), domain),
-			"name your sites, such as https://*.example.com"
+			nameThem,
+		}
 	case !dotted && !isSubdomain(domain):
-		return LintGluedWildcard,
+		return originProblem{
+			LintGluedWildcard,
 			fmt.Sprintf("%s matches other sites whose names end like it, such as %s", quoteShort(origin), prefix+"evil"+tail),
-			fmt.Sprintf("write %s*.%s, and %s%s beside it for the site itself", prefix, tail, prefix, tail)
+			"list each site, in an AllowedOrigin of its own",
+		}
 	}
-	return "", "", ""
-}
-
-// matchesNobody reports whether another check has said that no browser sends the origin.
-func matchesNobody(origin string) bool {
-	unmatchable, _, _ := checkUnmatchable(origin)
-	path, _, _ := checkPath(origin)
-	port, _, _ := checkDefaultPort(origin)
-	return unmatchable+path+port != ""
+	return originProblem{}
 }
 
 // hostWildcard splits an origin at a * that stands in its host, or for it. prefix has the
@@ -189,7 +183,7 @@ func hostWildcard(origin string) (prefix, tail string, ok bool) {
 	return "", "", false
 }
 
-// strangerAfter returns somebody else's site whose origin begins with prefix.
+// strangerAfter returns a stranger's site whose origin begins with prefix.
 func strangerAfter(prefix string) string {
 	if strings.HasSuffix(prefix, "/") || strings.HasSuffix(prefix, ".") {
 		return prefix + "evil.example"

@@ -69,7 +69,7 @@ func hasPlaceholder(value string) bool {
 	return ok && strings.IndexByte(rest, '}') > 0
 }
 
-const notExpanded = "placeholders are not expanded in a rules document; write the value itself"
+const notExpanded = "placeholders are not expanded in a rules document"
 
 // closest returns the one of names that is meant by a name that is nearly it; "" if none.
 func closest(name string, names []string) string {

@@ -256,7 +256,7 @@ func (p *parser) checked(start xml.StartElement, startAt int, ec string, check f
 	}
 	if problem := check(value); problem != "" {
 		if hasPlaceholder(value) {
-			problem = quoteShort(value) + " is a placeholder: " + notExpanded
+			problem = quoteShort(value) + " has a placeholder: " + notExpanded + "; write the value itself"
 		}
 		p.argument(at, ec, start.Name.Local, value, start.Name.Local+" "+problem)
 	}

@@ -36,12 +36,24 @@ func BrowserOrigin(typed string) (origin string, changes []string) {
 		changes = append(changes, fmt.Sprintf("the port %s is left out", origin[len(bare)+1:]))
 		origin = bare
 	}
-	if !isSerializedOrigin(origin) {
-		if ascii, ok := punycode(origin); ok {
-			origin, changes = ascii, append(changes, "letters other than ASCII are sent in punycode")
+	if hostPort := origin[len(scheme+"://"):]; !isSerializedOrigin(hostPort) {
+		host, _ := splitPort(hostPort)
+		if ascii := punycode(host); ascii != "" {
+			origin = origin[:len(scheme+"://")] + ascii + hostPort[len(host):]
+			changes = append(changes, "letters other than ASCII are sent in punycode")
 		}
 	}
 	return origin, changes
+}
+
+// withoutPath removes what follows the port.
+func withoutPath(origin string) string {
+	scheme, rest, ok := strings.Cut(origin, "://")
+	path := strings.IndexAny(rest, "/?#")
+	if !ok || path <= 0 {
+		return origin // file:// is what some web views send
+	}
+	return scheme + "://" + rest[:path]
 }
 
 // withoutDefaultPort removes the port that is the scheme's own, which browsers leave out of
