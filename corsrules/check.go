@@ -39,7 +39,7 @@ func checkMethod(method string) string {
 	case method == "*":
 		return quoted + " is not a method: list " + methodsInWords + ", each in an AllowedMethod of its own"
 	case upper == "OPTIONS":
-		return quoted + " is not needed, for preflights need no method: take it out"
+		return quoted + " is not needed: preflights are answered without it; take it out"
 	case !slices.ContainsFunc(splitList(upper), func(s string) bool { return !isMethod(s) }):
 		return quoted + " is a list: write each method in an AllowedMethod of its own"
 	}

@@ -150,7 +150,7 @@ func checkWildcard(origin string) originProblem {
 		return originProblem{
 			LintWideOrigin,
 			fmt.Sprintf("%s matches anybody's site: anybody can have a name under %s", quoteShort(origin), domain),
-			nameThem,
+			"list each of your sites, or serve them under a domain of your own, such as https://*.example.com",
 		}
 	case !dotted && !isSubdomain(domain):
 		return originProblem{

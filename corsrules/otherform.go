@@ -36,7 +36,7 @@ func jsonForm(text []byte) string {
 	has := func(name string) bool { return bytes.Contains(text, []byte(`"`+name+`"`)) }
 	switch {
 	case has("CORSRules"), has("AllowedOrigins"):
-		return ", as the AWS command line and S3's console write it" + writeXML + "; docs/migration.md converts it"
+		return ", as the AWS command line and S3's console write it" + writeXML + "; docs/migration.md shows how"
 	case has("CORSRule"):
 		return ", as ossutil 2 writes it" + writeXML + "; without --output-format, ossutil api get-bucket-cors prints it"
 	case has("origin") && (has("method") || has("responseHeader")):

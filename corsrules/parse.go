@@ -113,7 +113,7 @@ func (p *parser) document() *Configuration {
 				cfg = p.configuration(tok, at)
 			}
 		case xml.CharData:
-			p.noText(tok, at, "the document")
+			p.noText(tok, at, "outside CORSConfiguration")
 		}
 	}
 }
@@ -132,7 +132,7 @@ func (p *parser) configuration(root xml.StartElement, rootAt int) *Configuration
 			}
 			return cfg
 		case xml.CharData:
-			p.noText(tok, at, "CORSConfiguration")
+			p.noText(tok, at, "in CORSConfiguration, where only elements are allowed")
 		case xml.StartElement:
 			switch name := p.element(tok, at, root.Name.Space); {
 			case name == "CORSRule":
@@ -178,7 +178,7 @@ func (p *parser) rule(space string, ruleAt int) CORSRule {
 			}
 			return r
 		case xml.CharData:
-			p.noText(tok, at, "CORSRule")
+			p.noText(tok, at, "in CORSRule, where only elements are allowed")
 		case xml.StartElement:
 			name := p.element(tok, at, space)
 			seen[name]++
@@ -346,9 +346,14 @@ const xmlSpace = " \t\r\n"
 // noText reports text where only elements may stand.
 func (p *parser) noText(text xml.CharData, at int, where string) {
 	trimmed := bytes.TrimLeft(text, xmlSpace)
-	if len(trimmed) > 0 {
-		p.malformed(at+len(text)-len(trimmed), "text %s in %s, where only elements are allowed: remove it", quoteShort(string(bytes.TrimRight(trimmed, xmlSpace))), where)
+	if len(trimmed) == 0 {
+		return
 	}
+	found, cure := string(bytes.TrimRight(trimmed, xmlSpace)), "remove it"
+	if hasPlaceholder(found) {
+		cure = notExpanded
+	}
+	p.malformed(at+len(text)-len(trimmed), "text %s %s: %s", quoteShort(found), where, cure)
 }
 
 func (p *parser) malformed(at int, format string, args ...any) {

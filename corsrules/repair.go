@@ -21,7 +21,7 @@ func repairOrigin(value string) repair {
 	r := repair{text: lower(value)}
 	r.step(unwrapped(r.text), LintUnmatchableOrigin, "has quotes or other signs around it, which browsers do not send")
 	if isRegexp(r.text) {
-		const problem = "is a regular expression: rules compare text, and know one * for any run of characters"
+		const problem = "is a regular expression: rules compare text, with one * for any run of characters"
 		if text, ok := withoutRegexp(r.text); ok {
 			r.step(text, LintUnmatchableOrigin, problem)
 		} else {
