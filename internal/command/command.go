@@ -20,25 +20,36 @@ func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "oss-cors",
 		Usage: "<command>",
-		Short: "Explains, tries and checks OSS CORS rules",
-		Long: `Explains, tries and checks CORS rules in the format of Alibaba Cloud OSS.
+		Short: "Explains, tries, checks, compares and tests OSS CORS rules",
+		Long: `Explains, tries, checks, compares and tests CORS rules in the format of Alibaba Cloud OSS.
 
-Exit status: 0; 1 for a denial or a finding; 2 where nothing could be evaluated:
-wrong usage, a file that cannot be read, a server that does not answer.`,
+Exit status: 0; 1 for a denial, a finding, a change or a failed test; 2 where nothing
+could be evaluated: wrong usage, a file that cannot be read, a server that does not
+answer.`,
 		CobraFunc: func(cmd *cobra.Command) {
 			cmd.Args = cobra.ArbitraryArgs
 			cmd.RunE = func(cmd *cobra.Command, args []string) error {
 				if len(args) == 0 {
-					return exit(cmd, false, usageError("a command is needed: explain, options or lint"))
+					return exit(cmd, false, usageError("a command is needed: "+commandNames(cmd)))
 				}
-				return exit(cmd, false, usageError(fmt.Sprintf("unknown command %q: there are explain, options and lint", args[0])))
+				return exit(cmd, false, usageError(fmt.Sprintf("unknown command %q: there are %s", args[0], commandNames(cmd))))
 			}
 			cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 				return exit(cmd, false, usageError(err.Error()))
 			})
-			cmd.AddCommand(explainCommand(), optionsCommand(), lintCommand())
+			cmd.AddCommand(explainCommand(), optionsCommand(), lintCommand(), diffCommand())
 		},
 	})
+}
+
+func commandNames(cmd *cobra.Command) string {
+	var names []string
+	for _, sub := range cmd.Commands() {
+		if sub.IsAvailableCommand() && sub.Name() != "help" && sub.Name() != "completion" {
+			names = append(names, sub.Name())
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // usageError is wrong usage: the help says what is right.

@@ -112,6 +112,14 @@ func TestCommands(t *testing.T) {
 		{"options-bad-header", 2, []string{"options", server + "/allowed", origin, "--acr-method=P\nT"}},
 		{"options-missing-flags", 2, []string{"options", server + "/allowed"}},
 
+		{"diff", 1, []string{"diff", "cors.xml", "cors-new.xml"}},
+		{"diff-json", 1, []string{"diff", "cors-new.xml", "cors.xml", "--json"}},
+		{"diff-same", 0, []string{"diff", "cors.xml", "cors.xml"}},
+		{"diff-same-json", 0, []string{"diff", "cors.xml", "cors.xml", "--json"}},
+		{"diff-bad-rules", 2, []string{"diff", "-", "cors.xml"}},
+		{"diff-no-file", 2, []string{"diff", "cors.xml", "missing.xml"}},
+		{"diff-one-argument", 2, []string{"diff", "cors.xml"}},
+
 		{"no-command", 2, nil},
 		{"unknown-command", 2, []string{"exlpain"}},
 		{"unknown-flag", 2, []string{"lint", "cors.xml", "--fix"}},
@@ -119,6 +127,7 @@ func TestCommands(t *testing.T) {
 		{"help", 0, []string{"--help"}},
 		{"help-explain", 0, []string{"explain", "--help"}},
 		{"help-options", 0, []string{"options", "--help"}},
+		{"help-diff", 0, []string{"diff", "--help"}},
 		{"help-lint", 0, []string{"lint", "--help"}},
 	}
 	for _, c := range cases {

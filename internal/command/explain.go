@@ -1,8 +1,6 @@
 package command
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
@@ -58,18 +56,10 @@ func runExplain(cmd *cobra.Command, _ string) (allowed bool, err error) {
 	var policy corsrules.Policy
 	policy.ResponseVary, _ = cmd.Flags().GetBool("response-vary")
 	policy.AllowCredentials, _ = cmd.Flags().GetBool("allow-credentials")
-	limit, err := maxRules(cmd)
+	rules, err := compileFile(cmd, file, policy.AllowCredentials)
 	if err != nil {
 		return false, err
 	}
-	doc, err := readRules(cmd, file)
-	if err != nil {
-		return false, err
-	}
-	cfg, err := corsrules.Parse(doc, corsrules.Options{File: file, MaxRules: limit, Credentials: policy.AllowCredentials})
-	if err != nil {
-		return false, fmt.Errorf("invalid rules:\n%w", err)
-	}
-	e := explain.New(corsrules.Compile(cfg), policy, q)
+	e := explain.New(rules, policy, q)
 	return e.Allowed, printResult(cmd, e, func(p *printer) { p.explanation(e) })
 }

@@ -1,0 +1,235 @@
+package corsrules
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// The kinds of a Change.
+const (
+	// NowAllowed and NowDenied: the requests were denied before, or allowed.
+	NowAllowed = "allowed"
+	NowDenied  = "denied"
+	// NowDifferent: the requests are allowed as before, with other response headers.
+	NowDifferent = "response"
+)
+
+// maxCombinations bounds how many combinations of header names Diff looks at for one rule:
+// more than anybody reads. Documents as people write them have a handful.
+const maxCombinations = 100
+
+// Change is a difference between two rule sets, and the requests that it is about.
+type Change struct {
+	// Kind is one of the kinds above.
+	Kind string `json:"change"`
+
+	// Origins are those of the requests, as a document writes them. Except are narrower
+	// ones that the change is not about.
+	Origins []string `json:"origins"`
+	Except  []string `json:"except,omitempty"`
+
+	// Methods are those of the requests.
+	Methods []string `json:"methods"`
+
+	// Headers are combinations of header names, as a document writes them: the change is
+	// about preflights that ask for all names of at least one combination. Empty: about
+	// all requests.
+	Headers [][]string `json:"headers,omitempty"`
+
+	// HeadersExcept are names narrower than those in Headers, that the change is not
+	// about.
+	HeadersExcept []string `json:"headers_except,omitempty"`
+
+	// With are the header names that the requests can, or could, ask for. Only where
+	// Headers is empty.
+	With []string `json:"with,omitempty"`
+
+	// Response are the response headers that differ, if Kind is NowDifferent.
+	Response []HeaderChange `json:"response,omitempty"`
+}
+
+// HeaderChange is a response header before and after; "" where it is not sent.
+type HeaderChange struct {
+	Name   string `json:"name"`
+	Before string `json:"before"`
+	After  string `json:"after"`
+}
+
+// Diff returns what changes for browsers when after takes the place of before. It looks at
+// the patterns themselves: every request that is decided otherwise is one that a Change is
+// about. Neither may be nil or Unavailable.
+func Diff(before, after *Ruleset) []Change {
+	cells := map[string]*originCell{} // by the rules that allow the origin
+	var all []string
+	for _, c := range cellsOf(append(before.allOrigins(), after.allOrigins()...)) {
+		if !isOriginCell(c) {
+			continue
+		}
+		old, new := before.allowing(c.witness), after.allowing(c.witness)
+		key := fmt.Sprint(old, new)
+		if cells[key] == nil {
+			cells[key] = &originCell{changes: changesOf(before.pick(old), after.pick(new))}
+		}
+		cells[key].labels = append(cells[key].labels, c.label)
+		all = append(all, c.label)
+	}
+	changes := mergeCells(cells, all)
+	if before.responseVary != after.responseVary {
+		value := map[bool]string{true: "Origin"}
+		changes = append(changes, Change{Kind: NowDifferent, Origins: []string{"*"}, Methods: slices.Clone(Methods),
+			Response: []HeaderChange{{"Vary", value[before.responseVary], value[after.responseVary]}}})
+	}
+	return changes
+}
+
+// originCell are origins that the same rules allow.
+type originCell struct {
+	labels  []string
+	changes []Change // without Origins and Except
+}
+
+// isOriginCell reports whether a request can have an origin of the cell.
+func isOriginCell(c cell) bool {
+	value, _ := newPattern(c.label)
+	return isSerializedOrigin(value.prefix + value.suffix)
+}
+
+func (rs *Ruleset) allOrigins() (origins []string) {
+	for i := range rs.rules {
+		origins = append(origins, rs.rules[i].origins...)
+	}
+	return origins
+}
+
+// allowing returns the indexes of the rules that allow an origin.
+func (rs *Ruleset) allowing(origin string) (rules []int) {
+	search := rs.origins.search(origin)
+	for i, ok := search.next(); ok; i, ok = search.next() {
+		rules = append(rules, i)
+	}
+	return rules
+}
+
+func (rs *Ruleset) pick(indexes []int) []*Rule {
+	rules := make([]*Rule, len(indexes))
+	for k, i := range indexes {
+		rules[k] = &rs.rules[i]
+	}
+	return rules
+}
+
+// changesOf returns the changes for origins that these rules allow, in their order. Methods
+// with the same changes share them.
+func changesOf(before, after []*Rule) (changes []Change) {
+	for _, method := range Methods {
+		for _, c := range methodChanges(withMethod(before, method), withMethod(after, method)) {
+			same := func(other Change) bool { return fmt.Sprint(other.about()) == fmt.Sprint(c.about()) }
+			if k := slices.IndexFunc(changes, same); k >= 0 {
+				changes[k].Methods = append(changes[k].Methods, method)
+				continue
+			}
+			c.Methods = []string{method}
+			changes = append(changes, c)
+		}
+	}
+	return changes
+}
+
+// about is c without its origins and methods.
+func (c Change) about() Change {
+	c.Origins, c.Except, c.Methods = nil, nil, nil
+	return c
+}
+
+func withMethod(rules []*Rule, method string) (some []*Rule) {
+	for _, r := range rules {
+		if slices.Contains(r.effect.source.AllowedMethods, method) {
+			some = append(some, r)
+		}
+	}
+	return some
+}
+
+// methodChanges returns the changes for one method.
+func methodChanges(before, after []*Rule) (changes []Change) {
+	h := newHeaderCells(before, after)
+	for _, outcome := range []struct {
+		kind          string
+		allowed, then []nameSet // by the rules that allow, by those that do not
+	}{{NowAllowed, h.after, h.before}, {NowDenied, h.before, h.after}} {
+		combinations := minimalCombinations(outcome.allowed, outcome.then)
+		if len(combinations) == 0 {
+			continue
+		}
+		c := Change{Kind: outcome.kind}
+		c.Headers, c.HeadersExcept = h.names(combinations)
+		if len(c.Headers) == 0 {
+			c.With = h.labelsOf(outcome.allowed)
+		}
+		changes = append(changes, c)
+	}
+	return append(changes, responseChanges(h, before, after)...)
+}
+
+// responseChanges compares the response headers of each two rules that some request matches
+// before and after.
+func responseChanges(h *headerCells, before, after []*Rule) (changes []Change) {
+	for i, old := range before {
+		for j, new := range after {
+			both := intersect(h.before[i], h.after[j])
+			earlier := slices.Concat(h.before[:i], h.after[:j])
+			combinations := minimalCombinations([]nameSet{both}, earlier)
+			response := compareEffects(old, new)
+			if len(combinations) == 0 || len(response) == 0 {
+				continue
+			}
+			c := Change{Kind: NowDifferent, Response: response}
+			c.Headers, c.HeadersExcept = h.names(combinations)
+			changes = append(changes, c)
+		}
+	}
+	return changes
+}
+
+func compareEffects(old, new *Rule) (changes []HeaderChange) {
+	allowOrigin := map[bool]string{true: "*", false: "the request's origin"}
+	for _, c := range []HeaderChange{
+		{"Access-Control-Allow-Origin", allowOrigin[old.anyOrigin], allowOrigin[new.anyOrigin]},
+		{"Access-Control-Allow-Methods", old.AllowMethods(), new.AllowMethods()},
+		{"Access-Control-Expose-Headers", old.ExposeHeaders(), new.ExposeHeaders()},
+		{"Access-Control-Max-Age", old.MaxAge(), new.MaxAge()},
+	} {
+		if c.Before != c.After {
+			changes = append(changes, c)
+		}
+	}
+	return changes
+}
+
+// mergeCells makes one change of those that differ in their origins alone.
+func mergeCells(cells map[string]*originCell, all []string) []Change {
+	merged := map[string]*Change{}
+	for _, key := range slices.Sorted(maps.Keys(cells)) {
+		for _, c := range cells[key].changes {
+			id := fmt.Sprint(c)
+			if merged[id] == nil {
+				merged[id] = &c
+			}
+			merged[id].Origins = append(merged[id].Origins, cells[key].labels...)
+		}
+	}
+	var changes []Change
+	for _, c := range merged {
+		isOwn := func(label string) bool { return slices.Contains(c.Origins, label) }
+		others := slices.DeleteFunc(slices.Clone(all), isOwn)
+		c.Except = withoutCovered(narrowerThan(c.Origins, others), c.Origins)
+		c.Origins = withoutCovered(c.Origins, others)
+		slices.Sort(c.Origins)
+		changes = append(changes, *c)
+	}
+	slices.SortFunc(changes, func(a, b Change) int {
+		return slices.Compare([]string{a.Kind, fmt.Sprint(a)}, []string{b.Kind, fmt.Sprint(b)})
+	})
+	return changes
+}

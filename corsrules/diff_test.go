@@ -1,0 +1,186 @@
+package corsrules
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestDiff(t *testing.T) {
+	rule := func(origins, methods, headers string) CORSRule {
+		return CORSRule{AllowedOrigins: strings.Fields(origins), AllowedMethods: strings.Fields(methods), AllowedHeaders: strings.Fields(headers)}
+	}
+	aged := func(r CORSRule, seconds int) CORSRule {
+		r.MaxAgeSeconds = &seconds
+		return r
+	}
+	cases := []struct {
+		desc          string
+		before, after []CORSRule
+		want          []Change
+	}{
+		{"nothing", []CORSRule{rule("https://a.example", "GET PUT", "x-a")}, []CORSRule{rule("https://A.example", "GET PUT", "x-a x-a")}, nil},
+		{"an origin more", []CORSRule{rule("https://a.example", "GET", "")}, []CORSRule{rule("https://a.example https://b.example", "GET", "")},
+			[]Change{{Kind: NowAllowed, Origins: []string{"https://b.example"}, Methods: []string{"GET"}}}},
+		{"an exact origin becomes a pattern", []CORSRule{rule("https://a.example.com", "GET", "x-a")}, []CORSRule{rule("https://*.example.com", "GET", "x-a")},
+			[]Change{{Kind: NowAllowed, Origins: []string{"https://*.example.com"}, Except: []string{"https://a.example.com"}, Methods: []string{"GET"}, With: []string{"x-a"}}}},
+		{"a header less", []CORSRule{rule("*", "GET PUT", "x-a x-b")}, []CORSRule{rule("*", "GET PUT", "x-b")},
+			[]Change{{Kind: NowDenied, Origins: []string{"*"}, Methods: []string{"GET", "PUT"}, Headers: [][]string{{"x-a"}}}}},
+		{"a rule is split", []CORSRule{rule("*", "PUT", "x-a x-b")}, []CORSRule{rule("*", "PUT", "x-a"), rule("*", "PUT", "x-b")},
+			[]Change{{Kind: NowDenied, Origins: []string{"*"}, Methods: []string{"PUT"}, Headers: [][]string{{"x-a", "x-b"}}}}},
+		{"max age", []CORSRule{aged(rule("*", "GET", ""), 60)}, []CORSRule{aged(rule("*", "GET", ""), 600)},
+			[]Change{{Kind: NowDifferent, Origins: []string{"*"}, Methods: []string{"GET"}, Response: []HeaderChange{{"Access-Control-Max-Age", "60", "600"}}}}},
+		{"names that overlap", []CORSRule{rule("https://a* *a.com", "GET", "")}, []CORSRule{rule("https://a*a.com", "GET", ""), rule("https://a* *a.com", "GET", "")}, nil},
+	}
+	for _, c := range cases {
+		got := Diff(Compile(&Configuration{Rules: c.before}), Compile(&Configuration{Rules: c.after}))
+		if fmt.Sprint(got) != fmt.Sprint(c.want) {
+			t.Errorf("%s:\n got %+v\nwant %+v", c.desc, got, c.want)
+		}
+	}
+}
+
+// Diff agrees with the decisions on requests of random documents: each one that is decided
+// otherwise is in a change, and each change is about such requests.
+func TestDiffAgreesWithDecisions(t *testing.T) {
+	seed := rand.Uint64()
+	random := rand.New(rand.NewPCG(seed, 0))
+	for range 1000 {
+		before, after := Compile(randomRules(random)), Compile(randomRules(random))
+		changes := Diff(before, after)
+		for range 60 {
+			r := randomRequest(random)
+			kind := compareDecisions(before.Decide(r), after.Decide(r))
+			if kinds := kindsAbout(changes, r); kind != "" && !slices.Contains(kinds, kind) {
+				t.Fatalf("seed %d: %+v is now %s, and the changes are %+v\n%s%s", seed, r, kind, changes, before.Configuration().Marshal(), after.Configuration().Marshal())
+			}
+		}
+		for _, c := range changes {
+			for _, r := range examples(c) {
+				if kind := compareDecisions(before.Decide(r), after.Decide(r)); kind != c.Kind {
+					t.Fatalf("seed %d: %+v of %+v is now %q\n%s%s", seed, r, c, kind, before.Configuration().Marshal(), after.Configuration().Marshal())
+				}
+			}
+		}
+	}
+}
+
+func compareDecisions(before, after Decision) string {
+	headers := func(d Decision) (all string) {
+		for name, value := range d.Headers(Policy{}) {
+			all += name + value
+		}
+		return all
+	}
+	switch {
+	case before.Outcome == Denied && after.Outcome == Allowed:
+		return NowAllowed
+	case before.Outcome == Allowed && after.Outcome == Denied:
+		return NowDenied
+	case before.Outcome == Allowed && headers(before) != headers(after):
+		return NowDifferent
+	}
+	return ""
+}
+
+// kindsAbout returns the kinds of the changes that are about a request.
+func kindsAbout(changes []Change, r Request) (kinds []string) {
+	for _, c := range changes {
+		origin := narrowest(slices.Concat(c.Origins, c.Except), r.Origin)
+		asked := strings.Split(r.Headers, headerSeparator)
+		for k, name := range asked {
+			asked[k] = narrowest(slices.Concat(c.HeadersExcept, slices.Concat(c.Headers...)), name)
+		}
+		hasAll := func(combination []string) bool {
+			return !slices.ContainsFunc(combination, func(name string) bool { return !slices.Contains(asked, name) })
+		}
+		if slices.Contains(c.Origins, origin) && slices.Contains(c.Methods, r.Method) &&
+			(c.Headers == nil || slices.ContainsFunc(c.Headers, hasAll)) {
+			kinds = append(kinds, c.Kind)
+		}
+	}
+	return kinds
+}
+
+// narrowest returns the narrowest label that matches a value; "" if none does.
+func narrowest(labels []string, value string) (narrowest string) {
+	for _, label := range labels {
+		if covers(label, value) && (narrowest == "" || covers(narrowest, label)) {
+			narrowest = label
+		}
+	}
+	return narrowest
+}
+
+// examples are requests that a change is about.
+func examples(c Change) (requests []Request) {
+	combinations := c.Headers
+	if combinations == nil {
+		combinations = [][]string{nil}
+	}
+	for _, origin := range c.Origins {
+		for _, method := range c.Methods {
+			for _, names := range combinations {
+				names := strings.ReplaceAll(strings.Join(names, ","), "*", "9")
+				requests = append(requests, preflight([]string{strings.Replace(origin, "*", "9", 1)}, []string{method}, []string{names}))
+			}
+		}
+	}
+	return requests
+}
+
+var diffAlphabet = []string{"a", "b", "ab", "a*", "*a", "a*b", "b*a", "ab*", "*ab", "a*a", "aba", "aa*", "*aa", "*", "ab*ab", "aba*", "*aba"}
+
+func randomRules(random *rand.Rand) *Configuration {
+	some := func(from []string, least int) (values []string) {
+		for range least + random.IntN(3) {
+			values = append(values, from[random.IntN(len(from))])
+		}
+		return values
+	}
+	cfg := &Configuration{}
+	for range 1 + random.IntN(3) {
+		r := CORSRule{AllowedOrigins: some(diffAlphabet, 1), AllowedMethods: some([]string{"GET", "PUT"}, 1), AllowedHeaders: some(diffAlphabet, 0)}
+		if random.IntN(3) == 0 {
+			r.MaxAgeSeconds = new(random.IntN(2))
+		}
+		cfg.Rules = append(cfg.Rules, r)
+	}
+	return cfg
+}
+
+func randomRequest(random *rand.Rand) Request {
+	word := func() string {
+		text := ""
+		for range 1 + random.IntN(6) {
+			text += []string{"a", "b", "c"}[random.IntN(3)]
+		}
+		return text
+	}
+	var names []string
+	for range random.IntN(4) {
+		names = append(names, word())
+	}
+	return preflight([]string{word()}, []string{[]string{"GET", "PUT"}[random.IntN(2)]}, []string{strings.Join(names, ",")})
+}
+
+// The worst that two documents of full length can have is still found in a moment.
+func TestDiffOfManyPatterns(t *testing.T) {
+	many := func(format string) *Ruleset {
+		cfg := &Configuration{}
+		for i := range 10 {
+			r := CORSRule{AllowedMethods: Methods}
+			for k := range 40 {
+				r.AllowedOrigins = append(r.AllowedOrigins, fmt.Sprintf(format, strings.Repeat("a", k), i))
+				r.AllowedHeaders = append(r.AllowedHeaders, fmt.Sprintf("x-%d-%d-*", i, k))
+			}
+			cfg.Rules = append(cfg.Rules, r)
+		}
+		return Compile(cfg)
+	}
+	if changes := Diff(many("https://%s*%d"), many("https://%s*a%d")); len(changes) == 0 {
+		t.Error("no changes")
+	}
+}
