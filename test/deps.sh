@@ -19,6 +19,7 @@ need prometheus prometheus golang-github-prometheus prometheus
 need promtool prometheus golang-github-prometheus prometheus
 need curl curl curl curl
 need jq jq jq jq
+need openssl openssl openssl openssl
 need node nodejs nodejs node
 need npm npm nodejs-npm node
 
