@@ -1,6 +1,9 @@
 package osscors
 
 import (
+	"encoding/json"
+	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -8,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"go.uber.org/zap"
 
 	"github.com/caddy-oss-cors/caddy-oss-cors/bucketapi"
 	"github.com/caddy-oss-cors/caddy-oss-cors/rulesource"
@@ -36,6 +40,7 @@ func init() {
 //		shadow <file>
 //		denied_origins <n>
 //		debug_header
+//		debug_preflights
 //	}
 //
 // A file is short for "rules file". As with root, one lone argument is the file even if
@@ -50,7 +55,7 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 	var matcher caddy.ModuleMap
 	switch {
 	case len(args) > fileArgs+1:
-		return nil, h.Errf("too many arguments for oss_cors: it takes a matcher and a rules file, or a matcher alone where its block has rules")
+		return nil, h.Errf("too many arguments for oss_cors: %s; it takes a matcher and a rules file, or a matcher alone if its block has rules", strings.Join(args, " "))
 	case len(args) == fileArgs+1:
 		var isMatcher bool
 		var err error
@@ -58,7 +63,7 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 			return nil, err
 		}
 		if !isMatcher {
-			return nil, h.Errf("%s is no matcher, which begins with /, * or @; rules are given once, by a file or by the option rules", args[0])
+			return nil, h.Errf("%s is not a matcher, which begins with /, * or @; rules are given once, by a file or by the option rules", args[0])
 		}
 		h.Delete()
 	case len(args) == 1 && strings.HasPrefix(args[0], "@"):
@@ -69,7 +74,18 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
 		return nil, err
 	}
+	warnOfMethods(h, matcher)
 	return h.NewRoute(matcher, handler), nil
+}
+
+// warnOfMethods warns of a matcher that no preflight matches, because it selects methods. Caddy
+// has no warning that a directive can add to.
+func warnOfMethods(h httpcaddyfile.Helper, matcher caddy.ModuleMap) {
+	var methods []string
+	if json.Unmarshal(matcher["method"], &methods) == nil && !slices.Contains(methods, http.MethodOptions) {
+		caddy.Log().Named("http.handlers.oss_cors").Warn("the matcher of oss_cors selects methods, without OPTIONS: preflights do not reach oss_cors; match by path or host",
+			zap.String("file", h.File()), zap.Int("line", h.Line()), zap.Strings("methods", methods))
+	}
 }
 
 // lookAhead returns the directive's arguments and whether its block has the option rules,
@@ -95,7 +111,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		h.RulesRaw = sourceJSON(&rulesource.File{Path: d.Val()}, "file")
 	}
 	if d.NextArg() {
-		return d.ArgErr()
+		return d.Errf("oss_cors takes one file; found another argument: %s", d.Val())
 	}
 	seen := map[string]bool{}
 	for d.NextBlock(0) {
@@ -127,21 +143,17 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 	case "allow_credentials":
 		return flag(d, &h.AllowCredentials)
 	case "name":
-		if !d.AllArgs(&h.Name) || h.Name == "" {
-			return d.Err("name takes exactly one argument: the ruleset label of metrics and logs")
-		}
-		return nil
+		return argument(d, &h.Name, "the ruleset label of metrics and logs")
 	case "shadow":
-		if !d.AllArgs(&h.Shadow) || h.Shadow == "" {
-			return d.Err("shadow takes exactly one argument: the path of a document of candidate rules")
-		}
-		return nil
+		return argument(d, &h.Shadow, "the path of a document of candidate rules")
 	case "denied_origins":
 		return h.unmarshalDeniedOrigins(d)
 	case "debug_header":
 		return flag(d, &h.DebugHeader)
+	case "debug_preflights":
+		return flag(d, &h.DebugPreflights)
 	}
-	return d.Errf("unrecognized subdirective '%s': oss_cors takes rules, bucket, bucket_api, response_vary, allow_credentials, name, shadow, denied_origins and debug_header", option)
+	return d.Errf("unrecognized subdirective '%s': oss_cors takes rules, bucket, bucket_api, response_vary, allow_credentials, name, shadow, denied_origins, debug_header and debug_preflights", option)
 }
 
 func (h *Handler) unmarshalRules(d *caddyfile.Dispenser) error {
@@ -170,14 +182,14 @@ func (h *Handler) unmarshalBucket(d *caddyfile.Dispenser) error {
 	case len(args) == 2 && args[0] == "name":
 		h.Bucket = &Bucket{Name: args[1]}
 	default:
-		return d.Err("bucket is one of: bucket path, bucket host <domain…>, bucket name <name>")
+		return d.Errf("bucket is one of: bucket path, bucket host <domain…>, bucket name <name>; found: bucket %s", strings.Join(args, " "))
 	}
 	return nil
 }
 
 func (h *Handler) unmarshalBucketAPI(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
-		return d.Err("bucket_api takes a block with access_key <id> <secret> <bucket…>")
+		return d.Errf("bucket_api takes a block with access_key <id> <secret> <bucket…>; found: bucket_api %s", d.Val())
 	}
 	h.BucketAPI = new(BucketAPI)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
@@ -186,7 +198,7 @@ func (h *Handler) unmarshalBucketAPI(d *caddyfile.Dispenser) error {
 		}
 		args := d.RemainingArgs()
 		if len(args) < 3 {
-			return d.Err("access_key takes an ID, a secret, and one or more buckets (* for all): access_key <id> <secret> <bucket…>")
+			return d.Errf("access_key takes an ID, a secret, and one or more buckets (* for all): access_key <id> <secret> <bucket…>; found %d arguments", len(args)) // one may be a secret
 		}
 		h.BucketAPI.AccessKeys = append(h.BucketAPI.AccessKeys, bucketapi.Key{ID: args[0], Secret: args[1], Buckets: args[2:]})
 	}
@@ -195,8 +207,8 @@ func (h *Handler) unmarshalBucketAPI(d *caddyfile.Dispenser) error {
 
 func (h *Handler) unmarshalDeniedOrigins(d *caddyfile.Dispenser) error {
 	var arg string
-	if !d.AllArgs(&arg) {
-		return d.Err("denied_origins takes exactly one argument: how many are shown by name, 0 for none")
+	if err := argument(d, &arg, "how many are shown by name, 0 for none"); err != nil {
+		return err
 	}
 	n, err := strconv.Atoi(arg)
 	if err != nil || n < 0 {
@@ -218,10 +230,20 @@ func sourceNames() []string {
 	return names
 }
 
+// argument sets an option that takes one argument; what says what that is.
+func argument(d *caddyfile.Dispenser, option *string, what string) error {
+	name, args := d.Val(), d.RemainingArgs()
+	if len(args) != 1 || args[0] == "" {
+		return d.Errf("%s takes exactly one argument: %s; found: %s %s", name, what, name, strings.Join(args, " "))
+	}
+	*option = args[0]
+	return nil
+}
+
 // flag sets an option that takes no argument.
 func flag(d *caddyfile.Dispenser, option *bool) error {
 	if name := d.Val(); d.NextArg() {
-		return d.Errf("%s takes no argument", name)
+		return d.Errf("%s takes no argument; found: %s", name, d.Val())
 	}
 	*option = true
 	return nil

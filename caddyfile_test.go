@@ -90,6 +90,36 @@ func TestDirectiveOrder(t *testing.T) {
 	}
 }
 
+// A matcher that keeps preflights away is warned of.
+func TestMatcherOfMethods(t *testing.T) {
+	p := newProxy(t)
+	write(t, "cors.xml", appRules)
+	log := filepath.Join(t.TempDir(), "log.json")
+	p.options = logTo(log)
+	p.load(t, "oss_cors cors.xml")
+	for _, test := range []struct {
+		desc, site string
+		warned     bool
+	}{
+		{"no matcher", "oss_cors cors.xml", false},
+		{"a path", "oss_cors /a cors.xml", false},
+		{"methods with OPTIONS", "@m method GET OPTIONS\noss_cors @m cors.xml", false},
+		{"methods without OPTIONS", "@m method GET PUT\noss_cors @m cors.xml", true},
+		{"methods and a path", "@m {\nmethod GET\npath /a\n}\noss_cors @m {\nrules file cors.xml\n}", true},
+	} {
+		before := len(readLog(t, log, "preflights do not reach oss_cors"))
+		if _, err := adapt(":80 {\n" + test.site + "\n}"); err != nil {
+			t.Errorf("%s: %v", test.desc, err)
+		}
+		lines := readLog(t, log, "preflights do not reach oss_cors")
+		if got := len(lines) > before; got != test.warned {
+			t.Errorf("%s: warned of: %t", test.desc, got)
+		} else if got && !strings.Contains(lines[before], `"file":"Caddyfile"`) {
+			t.Errorf("%s: the warning does not say where: %s", test.desc, lines[before])
+		}
+	}
+}
+
 // loadHandler loads a configuration whose one handler is given as JSON.
 func loadHandler(t *testing.T, handler string) error {
 	t.Helper()

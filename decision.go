@@ -78,12 +78,13 @@ func (d *decided) decorate(w http.ResponseWriter, r *http.Request, next caddyhtt
 	return err
 }
 
-// apply sets the decision's headers on a response. Only this handler sets Access-Control
-// headers; it removes those of others, and reports whether there were any.
-func (d *decided) apply(h http.Header) (removed bool) {
+// apply sets the headers of a decision on a response: the request's own, or DebugAnswer's.
+// Only this handler sets Access-Control headers; it removes those of others, and reports
+// whether there were any.
+func (d *decided) apply(h http.Header, decision *corsrules.Decision) (removed bool) {
 	removed = removeAccessControl(h)
 	var values []string // one allocation for all; each header has a part of its own
-	for name, value := range d.decision.Headers(d.handler.site.Policy) {
+	for name, value := range decision.Headers(d.handler.site.Policy) {
 		if name == "Vary" {
 			addVaryOrigin(h)
 			continue

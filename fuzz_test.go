@@ -80,7 +80,7 @@ func FuzzDirective(f *testing.F) {
 		"cors.xml", "/a cors.xml", "* {\nrules inline <<X\n<a/>\nX\n}",
 		"{\nrules directory d {\nrefresh 1s\nmax_rules 3\n}\nbucket host a b\n}",
 		"{\nrules storage\nbucket path\nbucket_api {\naccess_key id secret a* b\n}\n}",
-		"cors.xml {\nresponse_vary\nallow_credentials\nname n\nshadow s\ndenied_origins 0\ndebug_header\nbucket name {a}\n}",
+		"cors.xml {\nresponse_vary\nallow_credentials\nname n\nshadow s\ndenied_origins 0\ndebug_header\ndebug_preflights\nbucket name {a}\n}",
 	} {
 		f.Add(seed)
 	}

@@ -92,6 +92,13 @@ type Handler struct {
 	// false.
 	DebugHeader bool `json:"debug_header,omitempty"`
 
+	// DebugPreflights answers a preflight that is denied for its method or header, by a
+	// rule that allows the origin, with 200 and what that rule allows, so that the
+	// browser's console names what is missing. OSS answers 403, which no console
+	// explains. The browser still does not send the request, and the denial is counted
+	// and logged as one. For development. Default: false.
+	DebugPreflights bool `json:"debug_preflights,omitempty"`
+
 	log  *zap.Logger
 	site *running.Site
 }
@@ -131,6 +138,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	if err := registerMetrics(ctx.GetMetricsRegistry()); err != nil {
 		return err
+	}
+	if h.DebugPreflights {
+		h.log.Warn("debug_preflights is on: preflights that are denied for their method or header are answered 200, as OSS does not; it is for development")
 	}
 	running.Add(h.site)
 	return nil

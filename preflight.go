@@ -10,8 +10,8 @@ import (
 // answerPreflight answers as OSS does (docs/oss-behaviour.md, section 3).
 func (d *decided) answerPreflight(w http.ResponseWriter) error {
 	response := ossresponse.New(w, d.r, d.start)
-	d.apply(w.Header())
 	if d.decision.Outcome == corsrules.Allowed {
+		d.apply(w.Header(), &d.decision)
 		response.Empty(http.StatusOK)
 		return nil
 	}
@@ -19,6 +19,14 @@ func (d *decided) answerPreflight(w http.ResponseWriter) error {
 	if shouldLog(d.denials) {
 		d.logDenial(response.RequestID())
 	}
+	if d.handler.DebugPreflights {
+		if answer := d.decision.DebugAnswer(d.request); answer != nil {
+			d.apply(w.Header(), answer)
+			response.Empty(http.StatusOK)
+			return nil
+		}
+	}
+	d.apply(w.Header(), &d.decision)
 	return response.Error(preflightErrors[d.decision.Reason])
 }
 

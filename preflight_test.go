@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -254,6 +255,51 @@ func TestBrokenPreflight(t *testing.T) {
 	} {
 		t.Run(test.desc, func(t *testing.T) {
 			p.preflight(t, test.lines...).expectError(t, 400, "BadRequest", test.message, test.ec, "bucket.example.com")
+		})
+	}
+}
+
+// With debug_preflights a denial shows what the nearest rule allows, so that the browser names
+// what is missing. It is counted and logged as ever.
+func TestDebugPreflights(t *testing.T) {
+	p := newProxy(t)
+	write(t, "cors.xml", appRules)
+	log := filepath.Join(t.TempDir(), "log.json")
+	p.options = logTo(log)
+	name := newName()
+	p.load(t, "oss_cors cors.xml {\nname "+name+"\nresponse_vary\ndebug_header\ndebug_preflights\n}")
+	if lines := readLog(t, log, "debug_preflights is on"); len(lines) != 1 || !strings.Contains(lines[0], `"level":"warn"`) {
+		t.Errorf("the log says %q", lines)
+	}
+	const app = "https://app.example.com"
+	for _, test := range []struct {
+		desc   string
+		lines  []string
+		status int
+		want   []string
+		reason string
+	}{
+		{"a header", []string{fromApp, acrm + "PUT", acrh + "x-foo,content-type"}, 200, allowedPreflight(app, "content-type"), "header"},
+		{"a method", []string{fromApp, acrm + "DELETE"}, 200, allowedPreflight(app, ""), "method"},
+		{"a method that browsers do not look for", []string{fromApp, acrm + "POST", acrh + "content-type"}, 403, nil, "method"},
+		{"an origin", []string{fromStranger, acrm + "PUT"}, 403, nil, "origin"},
+		{"a broken preflight", []string{fromApp, acrm + "PUT,GET"}, 403, nil, "malformed"},
+	} {
+		t.Run(test.desc, func(t *testing.T) {
+			want := p.series(t).counters()
+			want[denials(name, "preflight", test.reason)]++
+			got := p.preflight(t, test.lines...)
+			got.expect(t, test.status, test.want...)
+			if vary := got.Header.Get("Vary"); vary != "Origin" {
+				t.Errorf("Vary is %q", vary)
+			}
+			if decision := got.Header.Get(debugHeader); !strings.HasPrefix(decision, "denied; reason="+test.reason) {
+				t.Errorf("the debug header says %q", decision)
+			}
+			expectCounters(t, p, want)
+			if lines := readLog(t, log, `"reason":"`+test.reason+`"`); len(lines) == 0 {
+				t.Error("the denial is not logged")
+			}
 		})
 	}
 }

@@ -50,7 +50,7 @@ func (w *responseWriter) setHeaders(status int) {
 		return
 	}
 	w.set = true
-	removed := w.decided.apply(w.Header())
+	removed := w.decided.apply(w.Header(), &w.decided.decision)
 	w.decided.observeResponse(w.Header(), status, removed)
 }
 

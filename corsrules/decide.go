@@ -143,10 +143,7 @@ func (rs *Ruleset) walk(req *Request, verdicts *[]Verdict) Decision {
 		switch {
 		case d.Outcome == Allowed: // an explanation goes on
 		case reason == NoReason:
-			d = Decision{Outcome: Allowed, Rule: r, AllowOrigin: req.Origin, AllowHeaders: req.Headers}
-			if r.anyOrigin {
-				d.AllowOrigin = "*"
-			}
+			d = Decision{Outcome: Allowed, Rule: r, AllowOrigin: r.allowOrigin(req.Origin), AllowHeaders: req.Headers}
 			if verdicts == nil {
 				return d
 			}
