@@ -37,7 +37,7 @@ answer.`,
 			cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 				return exit(cmd, false, usageError(err.Error()))
 			})
-			cmd.AddCommand(explainCommand(), optionsCommand(), lintCommand(), diffCommand())
+			cmd.AddCommand(explainCommand(), optionsCommand(), lintCommand(), diffCommand(), consoleCommand())
 		},
 	})
 }

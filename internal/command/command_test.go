@@ -119,6 +119,8 @@ func TestCommands(t *testing.T) {
 		{"diff-bad-rules", 2, []string{"diff", "-", "cors.xml"}},
 		{"diff-no-file", 2, []string{"diff", "cors.xml", "missing.xml"}},
 		{"diff-one-argument", 2, []string{"diff", "cors.xml"}},
+		{"console-not-loopback", 2, []string{"console", "--listen", "0.0.0.0:2020"}},
+		{"console-bad-admin", 2, []string{"console", "--address", "localhost:2019-2021"}},
 
 		{"no-command", 2, nil},
 		{"unknown-command", 2, []string{"exlpain"}},
@@ -128,6 +130,7 @@ func TestCommands(t *testing.T) {
 		{"help-explain", 0, []string{"explain", "--help"}},
 		{"help-options", 0, []string{"options", "--help"}},
 		{"help-diff", 0, []string{"diff", "--help"}},
+		{"help-console", 0, []string{"console", "--help"}},
 		{"help-lint", 0, []string{"lint", "--help"}},
 	}
 	for _, c := range cases {

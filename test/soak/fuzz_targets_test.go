@@ -25,6 +25,7 @@ var fuzzTargets = []struct{ target, dir, meets string }{
 	{"FuzzPut", "bucketapi", "body and Content-MD5 of a signed PutBucketCors"},
 	{"FuzzS3Put", "bucketapi", "body, and any header, of a put that S3's clients sign"},
 	{"FuzzError", "internal/ossresponse", "what an error's document quotes of a request"},
+	{"FuzzReadPaste", "internal/explain", "cURL commands, fetch() calls, HARs and console lines that people paste"},
 	{"FuzzDenied", "metrics", "Origin, as a label of metrics"},
 }
 

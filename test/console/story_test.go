@@ -1,0 +1,77 @@
+package console
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/test/internal/harness"
+	"github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/target"
+	"github.com/chromedp/chromedp"
+)
+
+// downloadTo lets the tab's browser context download into a directory.
+func downloadTo(dir string) chromedp.Action {
+	return chromedp.ActionFunc(func(ctx context.Context) error {
+		info, err := target.GetTargetInfo().Do(ctx)
+		if err != nil {
+			return err
+		}
+		return browser.SetDownloadBehavior(browser.SetDownloadBehaviorBehaviorAllow).
+			WithDownloadPath(dir).
+			WithBrowserContextID(info.BrowserContextID).
+			Do(cdp.WithExecutor(ctx, chromedp.FromContext(ctx).Browser))
+	})
+}
+
+// deny is what an operator is called about: a script's header that the rules lack.
+func deny(t *testing.T, tb *harness.Testbed) {
+	t.Helper()
+	send(t, tb, "OPTIONS", "/photos/1.jpg?Signature=secret", harness.PreflightHeader("https://app.example.com", "PUT", "content-type,x-upload-id"))
+}
+
+// An operator hears of a denial, opens the console, and finds origin and rule with two clicks.
+// The third one tries the missing line; the downloaded rules allow the request.
+func TestStory(t *testing.T) {
+	tb := harness.StartTestbed(t, harness.TestbedConfig{})
+	deny(t, tb)
+	tab := open(t, startConsole(t, tb.Admin), 1280, 900)
+	waitFor(t, tab, `document.querySelector('#origins button')?.textContent === 'https://app.example.com'`)
+
+	run(t, tab, clickText("#origins", "https://app.example.com"))
+	waitFor(t, tab, `document.getElementById('verdict').dataset.outcome === 'denied'`)
+	verdict := evaluate[string](t, tab, `document.getElementById('verdict').innerText`)
+	for _, want := range []string{"denied", "the header x-upload-id is not allowed", "The nearest rule is app", "add <AllowedHeader>x-upload-id</AllowedHeader> to rule app"} {
+		if !strings.Contains(verdict, want) {
+			t.Errorf("the verdict lacks %q:\n%s", want, verdict)
+		}
+	}
+	if text := evaluate[string](t, tab, `document.querySelector('.rule[data-nearest] .source .add').textContent`); text != "+ <AllowedHeader>x-upload-id</AllowedHeader>" {
+		t.Errorf("the line to add is %q", text)
+	}
+	if text := evaluate[string](t, tab, `[...document.querySelectorAll('.rule[data-nearest] .source .fault')].map((line) => line.textContent).join()`); text != "<AllowedHeader>content-type</AllowedHeader>,<AllowedHeader>x-oss-*</AllowedHeader>" {
+		t.Errorf("what is at fault is %q", text)
+	}
+
+	run(t, tab, chromedp.Click("#actions button"))
+	waitFor(t, tab, `document.getElementById('changes').innerText.includes('1 of 1 different denial would be allowed')`)
+	downloads := t.TempDir()
+	run(t, tab, downloadTo(downloads), chromedp.Click("#download"))
+	file := filepath.Join(downloads, "cors.xml")
+	harness.WaitUntil(t, "the download is complete", func() bool {
+		text, err := os.ReadFile(file)
+		return err == nil && strings.HasSuffix(string(text), "</CORSConfiguration>\n")
+	})
+	rules, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tb.Write(t, "cors.xml", string(rules))
+	harness.WaitUntil(t, "the downloaded rules are in force", func() bool {
+		return send(t, tb, "OPTIONS", "/photos/1.jpg", harness.PreflightHeader("https://app.example.com", "PUT", "content-type,x-upload-id")).StatusCode == 200
+	})
+}
