@@ -198,7 +198,7 @@ func TestPaste(t *testing.T) {
 		Path: "/photos/1.jpg", RequestID: "5DECB1F6F3150D373335D8D2",
 	})
 	yes := true
-	denied := explain.Request{Ruleset: "pasted", Origin: "https://evil.example", Method: "PUT", Headers: []string{"content-type, x-foo"}, Preflight: &yes}
+	denied := explain.Request{Ruleset: "pasted", Origin: "https://evil.example", Method: "PUT", Headers: []string{"content-type, x-foo"}, Preflight: &yes, Verbatim: true}
 	cases := []struct{ desc, text, format, url string }{
 		{"request ID", " 5DECB1F6F3150D373335D8D2\n", "request_id", "/photos/1.jpg"},
 		{"line of Firefox's console", "Cross-Origin Request Blocked: The Same Origin Policy disallows reading the remote resource at https://cdn.example/photos/1.jpg. (Reason: CORS header ‘Access-Control-Allow-Origin’ missing). Status code: 403.", "console", "https://cdn.example/photos/1.jpg"},

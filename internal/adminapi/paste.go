@@ -56,7 +56,7 @@ func deniedWithID(id string) (running.Denial, bool) {
 
 func fromDenial(d running.Denial) explain.Pasted {
 	preflight := d.Kind == "preflight"
-	p := explain.Pasted{Request: explain.Request{Ruleset: d.Ruleset, Origin: d.Origin, Method: d.Method, Preflight: &preflight}, URL: d.Path}
+	p := explain.Pasted{Request: explain.Request{Ruleset: d.Ruleset, Origin: d.Origin, Method: d.Method, Preflight: &preflight, Verbatim: true}, URL: d.Path}
 	if d.Headers != "" {
 		p.Headers = []string{d.Headers}
 	}

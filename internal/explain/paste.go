@@ -81,7 +81,7 @@ func newPasted(method, target string, header http.Header) Pasted {
 	}
 	if asked := header.Get("Access-Control-Request-Method"); method == http.MethodOptions && asked != "" {
 		preflight := true
-		p.Method, p.Preflight = asked, &preflight
+		p.Method, p.Preflight, p.Verbatim = asked, &preflight, true
 		p.Headers = header.Values("Access-Control-Request-Headers")
 		return p
 	}

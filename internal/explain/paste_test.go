@@ -16,6 +16,10 @@ func TestReadPaste(t *testing.T) {
 		p.Preflight = &yes
 		return p
 	}
+	sent := func(p Pasted) Pasted {
+		p.Preflight, p.Verbatim = &yes, true
+		return p
+	}
 	const app = "https://app.example.com"
 	cases := []struct {
 		desc, text, format string
@@ -33,7 +37,7 @@ func TestReadPaste(t *testing.T) {
   --data-raw $'{"a":"\u0041\'"}'`, PastedCurl, []Pasted{pasted("https://cdn.example/a.json?x=1", app, "PUT", "content-type", "x-foo")}},
 		{"cURL with data is a POST", `curl https://cdn.example/a -H "Origin: https://app.example.com" -d a=b -H "Content-Type: application/x-www-form-urlencoded"`, PastedCurl, []Pasted{pasted("https://cdn.example/a", app, "POST")}},
 		{"cURL with glued options", `curl -XDELETE -H"Origin: https://app.example.com" --url=https://cdn.example/a`, PastedCurl, []Pasted{pasted("https://cdn.example/a", app, "DELETE")}},
-		{"cURL of a preflight", `curl -X OPTIONS https://cdn.example/a -H 'Origin: https://app.example.com' -H 'Access-Control-Request-Method: PUT' -H 'Access-Control-Request-Headers: content-type,x-foo'`, PastedCurl, []Pasted{preflight(pasted("https://cdn.example/a", app, "PUT", "content-type,x-foo"))}},
+		{"cURL of a preflight", `curl -X OPTIONS https://cdn.example/a -H 'Origin: https://app.example.com' -H 'Access-Control-Request-Method: PUT' -H 'Access-Control-Request-Headers: content-type,x-foo'`, PastedCurl, []Pasted{sent(pasted("https://cdn.example/a", app, "PUT", "content-type,x-foo"))}},
 		{"cURL with HEAD and an origin by referer", `$ curl -I -e https://app.example.com/page https://cdn.example/a | cat`, PastedCurl, []Pasted{pasted("https://cdn.example/a", app, "HEAD")}},
 		{"cURL with JSON", `curl --json '{}' https://cdn.example/a`, PastedCurl, []Pasted{pasted("https://cdn.example/a", "", "POST", "content-type")}},
 
@@ -58,7 +62,7 @@ func TestReadPaste(t *testing.T) {
   {"request": {"method": "OPTIONS", "url": "https://cdn.example/a", "headers": [{"name": "Origin", "value": "https://app.example.com"}, {"name": "Access-Control-Request-Method", "value": "PUT"}, {"name": "access-control-request-headers", "value": "x-foo"}]}},
   {"request": {"method": "GET", "url": "https://cdn.example/b", "headers": [{"name": "origin", "value": "https://app.example.com"}, {"name": ":method", "value": "GET"}]}},
   {"request": {"method": "GET", "url": "https://cdn.example/b", "headers": [{"name": "origin", "value": "https://app.example.com"}]}}
-]}}`, PastedHAR, []Pasted{preflight(pasted("https://cdn.example/a", app, "PUT", "x-foo")), pasted("https://cdn.example/b", app, "GET")}},
+]}}`, PastedHAR, []Pasted{sent(pasted("https://cdn.example/a", app, "PUT", "x-foo")), pasted("https://cdn.example/b", app, "GET")}},
 
 		{"Chromium's console, a preflight", "Access to fetch at 'https://cdn.example/a' from origin 'https://app.example.com' has been blocked by CORS policy: Response to preflight request doesn't pass access control check: No 'Access-Control-Allow-Origin' header is present on the requested resource.", PastedConsole, []Pasted{preflight(pasted("https://cdn.example/a", app, ""))}},
 		{"Chromium's console, a header", "Access to XMLHttpRequest at 'https://cdn.example/a' from origin 'https://app.example.com' has been blocked by CORS policy: Request header field x-foo is not allowed by Access-Control-Allow-Headers in preflight response.", PastedConsole, []Pasted{preflight(pasted("https://cdn.example/a", app, "", "x-foo"))}},

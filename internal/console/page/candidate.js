@@ -3,6 +3,7 @@
 import {byId, el, plural, setText} from './dom.js';
 import {call, documentOf, state} from './api.js';
 import {problemOf} from './explain.js';
+import {requestOf} from './denials.js';
 
 // triedDenials bounds the latest denials that are tried with candidate rules, of those that
 // differ.
@@ -82,7 +83,7 @@ async function showChanges(text, mine) {
   const seen = new Map();
   for (const d of state.denials.latest) {
     if (d.ruleset !== ruleset || !d.origin || !d.method || seen.size >= triedDenials) continue;
-    const request = {ruleset, origin: d.origin, method: d.method, headers: d.headers ? [d.headers] : [], preflight: d.kind === 'preflight'};
+    const request = requestOf(d);
     seen.set(JSON.stringify(request), request);
   }
   const tried = [];

@@ -57,7 +57,7 @@ function newDenial(d) {
 // requestOf returns a denial as a request to explain.
 export function requestOf(d) {
   return {
-    ruleset: d.ruleset, origin: d.origin, method: d.method, preflight: d.kind === 'preflight',
+    ruleset: d.ruleset, origin: d.origin, method: d.method, preflight: d.kind === 'preflight', verbatim: true,
     headers: d.headers ? d.headers.split(',').map((name) => name.trim()) : [],
   };
 }

@@ -21,14 +21,17 @@ export function explainRequest(request) {
   byId('method').value = request.method || 'GET';
   byId('headers').value = (request.headers ?? []).join(', ');
   byId('preflight').value = request.preflight === undefined ? '' : String(request.preflight);
-  return explain();
+  return explain(request.verbatim);
 }
 
 // latest counts the requests, so that a late answer does not replace a later one.
 let latest = 0;
 
-async function explain() {
+// explain explains what the form has. It is verbatim if it comes from a denial, and not from a
+// person.
+async function explain(verbatim = false) {
   const request = {
+    verbatim,
     origin: byId('origin').value.trim(), method: byId('method').value.trim(), headers: splitList(byId('headers').value),
   };
   if (byId('ruleset').value) request.ruleset = byId('ruleset').value;
@@ -76,7 +79,8 @@ function showExplanation(e, rules) {
   const decision = e.preflight_needed ? e.preflight : e.actual;
   const kind = e.preflight_needed ? 'preflight' : 'request';
   const about = el('p', {class: 'small'}, `${e.method} from ${e.origin}${e.headers.length ? ` with ${e.headers.join(', ')}` : ''}, by ${e.ruleset}`);
-  const children = [el('p', {class: 'outcome'}, e.allowed ? 'allowed' : 'denied'), about];
+  const notes = (e.notes ?? []).map((note) => el('p', {class: 'small'}, note));
+  const children = [el('p', {class: 'outcome'}, e.allowed ? 'allowed' : 'denied'), about, ...notes];
   if (e.allowed) {
     children.push(el('p', {}, `The ${kind} is allowed by rule ${decision.rule}.`));
   } else {
