@@ -37,7 +37,14 @@ answer.`,
 			cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 				return exit(cmd, false, usageError(err.Error()))
 			})
-			cmd.AddCommand(explainCommand(), optionsCommand(), lintCommand(), diffCommand(), consoleCommand())
+			cmd.AddCommand(
+				explainCommand(),
+				optionsCommand(),
+				lintCommand(),
+				diffCommand(),
+				testCommand(),
+				consoleCommand(),
+			)
 		},
 	})
 }

@@ -122,6 +122,17 @@ func TestCommands(t *testing.T) {
 		{"console-not-loopback", 2, []string{"console", "--listen", "0.0.0.0:2020"}},
 		{"console-bad-admin", 2, []string{"console", "--address", "localhost:2019-2021"}},
 
+		{"test", 0, []string{"test", "good.test.yaml"}},
+		{"test-json", 0, []string{"test", "good.test.yaml", "--json"}},
+		{"test-failing", 1, []string{"test", "good.test.yaml", "failing.test.yaml"}},
+		{"test-failing-json", 1, []string{"test", "failing.test.yaml", "--json"}},
+		{"test-typo", 2, []string{"test", "typo.test.yaml"}},
+		{"test-reason", 2, []string{"test", "reason.test.yaml"}},
+		{"test-bad-rules", 2, []string{"test", "badrules.test.yaml"}},
+		{"test-not-yaml", 2, []string{"test", "cors.xml"}},
+		{"test-no-file", 2, []string{"test", "missing.yaml"}},
+		{"test-no-argument", 2, []string{"test"}},
+
 		{"no-command", 2, nil},
 		{"unknown-command", 2, []string{"exlpain"}},
 		{"unknown-flag", 2, []string{"lint", "cors.xml", "--fix"}},
@@ -131,6 +142,7 @@ func TestCommands(t *testing.T) {
 		{"help-options", 0, []string{"options", "--help"}},
 		{"help-diff", 0, []string{"diff", "--help"}},
 		{"help-console", 0, []string{"console", "--help"}},
+		{"help-test", 0, []string{"test", "--help"}},
 		{"help-lint", 0, []string{"lint", "--help"}},
 	}
 	for _, c := range cases {
