@@ -29,6 +29,7 @@ func init() {
 // parseDirective parses the oss_cors directive. Syntax:
 //
 //	oss_cors [<matcher>] [<file>] {
+//		rule [<id>] { … }
 //		rules <source> …
 //		bucket path | host <domain…> | name <name>
 //		bucket_api {
@@ -44,7 +45,7 @@ func init() {
 //	}
 //
 // A file is short for "rules file". As with root, one lone argument is the file even if
-// it begins with "/"; where the block has rules, an argument is a matcher.
+// it begins with "/"; where the block has rules or a rule, an argument is a matcher.
 func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	args, hasRules := lookAhead(h.Dispenser)
 	h.Next() // consume directive name
@@ -63,7 +64,7 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 			return nil, err
 		}
 		if !isMatcher {
-			return nil, h.Errf("%s is not a matcher, which begins with /, * or @; rules are given once, by a file or by the option rules", args[0])
+			return nil, h.Errf("%s is not a matcher, which begins with /, * or @; rules are given once, by a file, by the option rules or by rule blocks", args[0])
 		}
 		h.Delete()
 	case len(args) == 1 && strings.HasPrefix(args[0], "@"):
@@ -88,13 +89,13 @@ func warnOfMethods(h httpcaddyfile.Helper, matcher caddy.ModuleMap) {
 	}
 }
 
-// lookAhead returns the directive's arguments and whether its block has the option rules,
-// and rewinds.
+// lookAhead returns the directive's arguments and whether its block has rules or a rule, and
+// rewinds.
 func lookAhead(d *caddyfile.Dispenser) (args []string, hasRules bool) {
 	d.Next() // consume directive name
 	args = d.RemainingArgs()
 	for d.NextBlock(0) {
-		hasRules = hasRules || d.Val() == "rules"
+		hasRules = hasRules || d.Val() == "rules" || d.Val() == "rule"
 		d.RemainingArgs()
 		for nesting := d.Nesting(); d.NextBlock(nesting); { // a source's own options
 		}
@@ -114,8 +115,13 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.Errf("oss_cors takes one file; found another argument: %s", d.Val())
 	}
 	seen := map[string]bool{}
+	var blocks ruleBlocks
 	for d.NextBlock(0) {
 		option := d.Val()
+		if option == "rule" {
+			blocks.unmarshal(d)
+			continue
+		}
 		if seen[option] {
 			return d.Errf("%s is given twice", option)
 		}
@@ -124,8 +130,21 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return err
 		}
 	}
-	if len(h.RulesRaw) == 0 {
-		return d.Err("oss_cors has no rules: give it a file (oss_cors cors.xml) or a block with rules file, rules inline or another source")
+	return h.useBlocks(d, &blocks)
+}
+
+// useBlocks makes the rule blocks the source of the rules, unless there are none and there
+// is another source.
+func (h *Handler) useBlocks(d *caddyfile.Dispenser, blocks *ruleBlocks) error {
+	hasBlocks, hasSource := len(blocks.source.Blocks) > 0, len(h.RulesRaw) > 0
+	switch {
+	case hasBlocks && hasSource:
+		return d.Err("oss_cors has rule blocks and another source of rules: keep one of them")
+	case hasBlocks:
+		h.RulesRaw = sourceJSON(&blocks.source, "config")
+		return blocks.check(h.AllowCredentials)
+	case !hasSource:
+		return d.Err("oss_cors has no rules: give it a file (oss_cors cors.xml) or a block with rule { … }, rules file, rules inline or another source")
 	}
 	return nil
 }
@@ -153,7 +172,7 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 	case "debug_preflights":
 		return flag(d, &h.DebugPreflights)
 	}
-	return d.Errf("unrecognized subdirective '%s': oss_cors takes rules, bucket, bucket_api, response_vary, allow_credentials, name, shadow, denied_origins, debug_header and debug_preflights", option)
+	return d.Errf("unrecognized subdirective '%s': oss_cors takes rule, rules, bucket, bucket_api, response_vary, allow_credentials, name, shadow, denied_origins, debug_header and debug_preflights", option)
 }
 
 func (h *Handler) unmarshalRules(d *caddyfile.Dispenser) error {
@@ -161,6 +180,9 @@ func (h *Handler) unmarshalRules(d *caddyfile.Dispenser) error {
 		return d.Errf("rules takes a source: there are %s", strings.Join(sourceNames(), ", "))
 	}
 	source := d.Val()
+	if source == "config" {
+		return d.Err("rules config is for JSON: in a Caddyfile write rule blocks, rule { … }")
+	}
 	if _, err := caddy.GetModule(rulesource.Namespace + "." + source); err != nil {
 		return d.Errf("unknown source of rules '%s': there are %s", source, strings.Join(sourceNames(), ", "))
 	}
@@ -225,7 +247,9 @@ func sourceJSON(source any, name string) []byte {
 func sourceNames() []string {
 	var names []string
 	for _, module := range caddy.GetModules(rulesource.Namespace) {
-		names = append(names, module.ID.Name())
+		if name := module.ID.Name(); name != "config" { // which is written as rule blocks
+			names = append(names, name)
+		}
 	}
 	return names
 }

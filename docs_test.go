@@ -258,7 +258,7 @@ func TestDocsKeys(t *testing.T) {
 	text := readPage(t, "docs/configuration.md") + readPage(t, "docs/buckets.md")
 	for _, object := range []any{
 		Handler{}, Bucket{}, BucketAPI{}, bucketapi.Key{},
-		rulesource.File{}, rulesource.Inline{}, rulesource.Directory{}, rulesource.Storage{},
+		rulesource.File{}, rulesource.Inline{}, rulesource.Directory{}, rulesource.Storage{}, rulesource.Config{}, rulesource.Block{},
 	} {
 		for _, field := range reflect.VisibleFields(reflect.TypeOf(object)) {
 			key, _, _ := strings.Cut(field.Tag.Get("json"), ",")

@@ -19,14 +19,14 @@ func (d *Decision) Advice() string {
 	case Malformed:
 		return fmt.Sprintf("correct the request's %s: it is malformed, repeated or too long, so no rule is evaluated", d.Value)
 	case OriginMismatch:
-		return cmp.Or(unwiseOrigin(d.Value), fmt.Sprintf("add <AllowedOrigin>%s</AllowedOrigin> to the rule that is meant for it", d.Value))
+		return cmp.Or(unwiseOrigin(d.Value), d.form.add("AllowedOrigin", d.Value, "the rule that is meant for it"))
 	case MethodMismatch:
 		return d.methodAdvice()
 	case HeaderMismatch:
 		if IsForbiddenHeader(d.Value) {
 			return fmt.Sprintf("leave out %s: scripts cannot set it, and browsers never ask for it", d.Value)
 		}
-		return fmt.Sprintf("add <AllowedHeader>%s</AllowedHeader> to rule %s", d.Value, d.Nearest.Name())
+		return d.form.add("AllowedHeader", d.Value, "rule "+d.Nearest.Name())
 	}
 	return ""
 }
@@ -34,7 +34,7 @@ func (d *Decision) Advice() string {
 // unwiseOrigin says what to do about a denied origin that no rule should list, because Parse
 // would refuse it or Lint would find it; "" for any other.
 func unwiseOrigin(origin string) string {
-	if problem := checkOrigin(origin); problem != "" {
+	if problem := checkOrigin(FormXML, origin); problem != "" {
 		return "correct what sends the request: no rule can list this origin"
 	}
 	for _, p := range originProblems(origin) {
@@ -81,14 +81,16 @@ func (e *Explanation) differenceAdvice() string {
 func (d *Decision) methodAdvice() string {
 	upper := strings.ToUpper(d.Value)
 	switch {
-	case !slices.Contains(Methods, upper):
-		return fmt.Sprintf("use another method: rules can allow %s, and never %s", strings.Join(Methods, ", "), d.Value)
+	case checkBlockMethod(upper) != "":
+		return fmt.Sprintf("use another method: no rule can allow %s", d.Value)
+	case d.form != FormBlocks && !slices.Contains(Methods, upper):
+		return fmt.Sprintf("use another method, or write the rules as rule blocks in the Caddyfile, which can allow %s: a document can allow %s only", upper, methodsInWords)
 	case upper != d.Value:
 		return fmt.Sprintf("request %s: methods are in upper case", upper)
 	case d.Nearest.anyOrigin:
 		return fmt.Sprintf("write a rule that allows %s to this origin: rule %s is for all origins", d.Value, d.Nearest.Name())
 	}
-	return fmt.Sprintf("add <AllowedMethod>%s</AllowedMethod> to rule %s", d.Value, d.Nearest.Name())
+	return d.form.add("AllowedMethod", d.Value, "rule "+d.Nearest.Name())
 }
 
 // Why says in words why the rule matches or does not, and what it allows.

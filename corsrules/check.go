@@ -11,7 +11,7 @@ import (
 // Each check returns what is wrong with a value and what to do, in words that follow its
 // element's name, or "".
 
-func checkOrigin(origin string) string {
+func checkOrigin(form Form, origin string) string {
 	switch {
 	case origin == "":
 		return "is empty: give an origin such as https://app.example.com"
@@ -20,13 +20,17 @@ func checkOrigin(origin string) string {
 	}
 	for _, c := range origin {
 		if unicode.IsSpace(c) || unicode.IsControl(c) {
-			return fmt.Sprintf("%s has a white space or control character (%U), which no origin has: write each origin in an AllowedOrigin of its own", quoteShort(origin), c)
+			return fmt.Sprintf("%s has a white space or control character (%U), which no origin has: write each origin %s", quoteShort(origin), c, form.apart("AllowedOrigin"))
 		}
 	}
 	return ""
 }
 
-func checkMethod(method string) string {
+// checkMethod takes the methods of a document.
+func checkMethod(form Form, method string) string {
+	if form == FormBlocks {
+		return checkBlockMethod(method)
+	}
 	isMethod := func(s string) bool { return slices.Contains(Methods, s) }
 	quoted := quoteShort(method)
 	switch upper := strings.ToUpper(method); {
@@ -37,43 +41,69 @@ func checkMethod(method string) string {
 	case isMethod(upper):
 		return quoted + " is not one of " + methodsInWords + ": write " + upper + ", in upper case"
 	case method == "*":
-		return quoted + " is not a method: list " + methodsInWords + ", each in an AllowedMethod of its own"
+		return quoted + " is not a method: list " + methodsInWords + ", each " + form.apart("AllowedMethod")
 	case upper == "OPTIONS":
 		return quoted + " is not needed: preflights are answered without it; take it out"
 	case !slices.ContainsFunc(splitList(upper), func(s string) bool { return !isMethod(s) }):
-		return quoted + " is a list: write each method in an AllowedMethod of its own"
+		return quoted + " is a list: write each method " + form.apart("AllowedMethod")
 	}
 	return quoted + " cannot be allowed: OSS's rules know " + methodsInWords + " only; take it out"
 }
 
-func checkAllowedHeader(name string) string {
+// forbiddenMethods are those that scripts cannot use
+// (https://fetch.spec.whatwg.org/#forbidden-method).
+var forbiddenMethods = []string{"CONNECT", "TRACE", "TRACK"}
+
+// checkBlockMethod takes the methods of a rule block: all that a preflight can ask for.
+func checkBlockMethod(method string) string {
+	quoted := quoteShort(method)
+	switch upper := strings.ToUpper(method); {
+	case method == "":
+		return "is empty: give a method such as GET"
+	case method == "*":
+		return quoted + " is not a method: list the methods, such as " + methodsInWords
+	case len(splitList(method)) > 1:
+		return quoted + " is a list: write each method " + FormBlocks.apart("AllowedMethod")
+	case !IsToken(method):
+		return quoted + " is not a method: write a name such as GET"
+	case upper == "OPTIONS":
+		return quoted + " is not needed: preflights are answered without it; take it out"
+	case slices.Contains(forbiddenMethods, upper):
+		return quoted + " cannot be used by scripts in browsers: take it out"
+	case upper != method:
+		return quoted + " has lower-case letters, and methods are case-sensitive: write " + upper
+	}
+	return ""
+}
+
+func checkAllowedHeader(form Form, name string) string {
 	switch {
 	case name == "":
 		return "is empty: give a header name, with at most one *"
 	case IsToken(name) && strings.Count(name, "*") > 1:
 		return quoteShort(name) + " has more than one *: keep one, which stands for any run of characters"
 	case !IsToken(name):
-		return notHeaderName(name, "AllowedHeader")
+		return notHeaderName(form, name, "AllowedHeader")
 	}
 	return ""
 }
 
-func checkExposeHeader(name string) string {
+func checkExposeHeader(form Form, name string) string {
 	switch {
 	case name == "":
 		return "is empty: give a header name"
 	case IsToken(name) && strings.Contains(name, "*"):
-		return quoteShort(name) + " has a *: name each header that scripts may read, in an ExposeHeader of its own"
+		return quoteShort(name) + " has a *: name each header that scripts may read, " + form.apart("ExposeHeader")
 	case strings.ContainsAny(name, "&'") || !IsToken(name):
-		return notHeaderName(name, "ExposeHeader")
+		return notHeaderName(form, name, "ExposeHeader")
 	}
 	return ""
 }
 
-func notHeaderName(name, element string) string {
+func notHeaderName(form Form, name, element string) string {
 	switch list := splitList(name); {
 	case len(list) > 1 && !slices.ContainsFunc(list, func(s string) bool { return !IsToken(s) }):
-		return fmt.Sprintf("%s is a list: write each name in an %s of its own", quoteShort(name), element)
+		return fmt.Sprintf("%s is a list: write each name %s", quoteShort(name), form.apart(element))
 	case strings.Contains(name, ":"):
 		return quoteShort(name) + " is not a header name: write what stands before the colon"
 	}

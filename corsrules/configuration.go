@@ -17,6 +17,10 @@ type Configuration struct {
 
 	// ResponseVary asks for "Vary: Origin" on every response. Default: false.
 	ResponseVary bool
+
+	// Form is how the rules are written, which advice uses the words of. Default:
+	// FormXML.
+	Form Form
 }
 
 // CORSRule is one CORSRule element.
@@ -29,7 +33,8 @@ type CORSRule struct {
 	// S3 takes, matches nothing.
 	AllowedOrigins []string
 
-	// AllowedMethods has at least one of GET, PUT, DELETE, POST and HEAD.
+	// AllowedMethods has at least one of GET, PUT, DELETE, POST and HEAD; in rule blocks
+	// it can have others.
 	AllowedMethods []string
 
 	// AllowedHeaders are the names that a preflight may ask for, each exact or with

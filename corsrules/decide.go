@@ -81,6 +81,8 @@ type Decision struct {
 
 	// ResponseVary is the rule set's: it holds for every response, whatever the outcome.
 	ResponseVary bool
+
+	form Form // of the rule set
 }
 
 // Decide returns the decision of the first rule for which origin, method and headers all
@@ -100,7 +102,9 @@ func (rs *Ruleset) decide(req *Request, verdicts *[]Verdict) Decision {
 	if d.Outcome == Denied && !req.NeedsCORS() {
 		d = Decision{}
 	}
-	d.ResponseVary = rs.ResponseVary()
+	if rs != nil {
+		d.ResponseVary, d.form = rs.responseVary, rs.form
+	}
 	return d
 }
 

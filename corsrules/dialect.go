@@ -67,26 +67,43 @@ func (d Dialect) rootElements() []string {
 	return []string{"CORSRule", "ResponseVary"}
 }
 
-// Each check returns what is wrong with a value, in words that follow its element's
-// name, or "".
+// check returns what is wrong with a value of an element of a CORSRule, in words that
+// follow the element's name, or "".
+func (d Dialect) check(form Form, element, value string) string {
+	switch element {
+	case "ID":
+		return d.checkID(value)
+	case "AllowedOrigin":
+		return d.checkOrigin(form, value)
+	case "AllowedMethod":
+		return checkMethod(form, value)
+	case "AllowedHeader":
+		return d.checkAllowedHeader(form, value)
+	case "ExposeHeader":
+		return d.checkExposeHeader(form, value)
+	case "MaxAgeSeconds":
+		return checkMaxAge(value)
+	}
+	return ""
+}
 
-func (d Dialect) checkOrigin(origin string) string {
+func (d Dialect) checkOrigin(form Form, origin string) string {
 	if origin == "" && d != DialectOSS {
 		return ""
 	}
-	return checkOrigin(origin)
+	return checkOrigin(form, origin)
 }
 
-func (d Dialect) checkAllowedHeader(name string) string {
-	problem := checkAllowedHeader(name)
+func (d Dialect) checkAllowedHeader(form Form, name string) string {
+	problem := checkAllowedHeader(form, name)
 	if d == DialectOSS || problem == "" || strings.Count(name, "*") > 1 {
 		return problem
 	}
 	return checkS3HeaderName(name)
 }
 
-func (d Dialect) checkExposeHeader(name string) string {
-	problem := checkExposeHeader(name)
+func (d Dialect) checkExposeHeader(form Form, name string) string {
+	problem := checkExposeHeader(form, name)
 	if d == DialectOSS || problem == "" || strings.Contains(name, "*") {
 		return problem
 	}
@@ -105,6 +122,14 @@ func checkS3HeaderName(name string) string {
 		}
 	}
 	return ""
+}
+
+// storedHeader returns an AllowedHeader as the store keeps it.
+func (d Dialect) storedHeader(name string) string {
+	if d == DialectOSS {
+		return strings.ToLower(name)
+	}
+	return name
 }
 
 func (d Dialect) checkID(id string) string {

@@ -2,6 +2,7 @@ package corsrules
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -27,10 +28,20 @@ const (
 	ecMaxAge       = "0034-00000014"
 )
 
+// argumentECs are the ECs of values that are at fault, by element.
+var argumentECs = map[string]string{
+	"AllowedOrigin": ecOrigin,
+	"AllowedMethod": ecMethod,
+	"AllowedHeader": ecHeader,
+	"ExposeHeader":  ecExposeHeader,
+	"MaxAgeSeconds": ecMaxAge,
+}
+
 // Fault is one thing that is wrong with a rules document.
 type Fault struct {
 	// File is the document's name, as Options gave it. Line and Column count from
 	// 1, columns in bytes; they are where the offending value or element begins.
+	// 0: not known, as in rules that are not a document.
 	File         string
 	Line, Column int
 
@@ -38,7 +49,8 @@ type Fault struct {
 	Message string
 
 	// Code and EC are what OSS's PutBucketCors answers to this fault. EC may be
-	// empty; both are for an origin that OSS takes and Options.Credentials does not.
+	// empty; both are for an origin that OSS takes and Options.Credentials does not,
+	// and in rules that are not a document.
 	Code, EC string
 
 	// ArgumentName and ArgumentValue are set where Code is InvalidArgument: the
@@ -50,6 +62,12 @@ type Fault struct {
 
 // Error returns "file:line:column: message (Code, EC …)".
 func (f *Fault) Error() string {
+	place := f.File
+	for _, n := range []int{f.Line, f.Column} {
+		if n > 0 {
+			place += ":" + strconv.Itoa(n)
+		}
+	}
 	code := f.Code
 	if f.EC != "" {
 		code += ", EC " + f.EC
@@ -57,7 +75,7 @@ func (f *Fault) Error() string {
 	if code != "" {
 		code = " (" + code + ")"
 	}
-	return fmt.Sprintf("%s:%d:%d: %s%s", f.File, f.Line, f.Column, f.Message, code)
+	return place + ": " + f.Message + code
 }
 
 // Faults is the error that Parse returns: every fault, in the order of the document.

@@ -76,6 +76,7 @@ func (p *parser) parse() (*Configuration, error) {
 type parser struct {
 	doc      []byte
 	opts     Options
+	form     Form
 	dec      *xml.Decoder
 	broken   bool // no more tokens can be read
 	prefixed bool // the root has a namespace prefix
@@ -187,19 +188,19 @@ func (p *parser) rule(space string, ruleAt int) CORSRule {
 				if r.ID, _ = p.text(tok, at); seen[name] > 1 {
 					p.malformed(at, "a second ID in the rule: remove one")
 				}
-				if problem := p.opts.Dialect.checkID(r.ID); problem != "" {
+				if problem := p.opts.Dialect.check(FormXML, name, r.ID); problem != "" {
 					p.malformed(at, "ID %s", problem)
 				}
 			case "AllowedOrigin":
-				r.AllowedOrigins = append(r.AllowedOrigins, p.origin(tok, at))
+				r.AllowedOrigins = append(r.AllowedOrigins, p.value(tok, at))
 			case "AllowedMethod":
-				r.AllowedMethods = append(r.AllowedMethods, p.checked(tok, at, ecMethod, checkMethod))
+				r.AllowedMethods = append(r.AllowedMethods, p.value(tok, at))
 			case "AllowedHeader":
-				r.AllowedHeaders = append(r.AllowedHeaders, p.allowedHeader(tok, at))
+				r.AllowedHeaders = append(r.AllowedHeaders, p.opts.Dialect.storedHeader(p.value(tok, at)))
 			case "ExposeHeader":
-				r.ExposeHeaders = append(r.ExposeHeaders, p.checked(tok, at, ecExposeHeader, p.opts.Dialect.checkExposeHeader))
+				r.ExposeHeaders = append(r.ExposeHeaders, p.value(tok, at))
 			case "MaxAgeSeconds":
-				value := p.checked(tok, at, ecMaxAge, checkMaxAge)
+				value := p.value(tok, at)
 				if seconds, err := strconv.Atoi(value); err == nil {
 					r.MaxAgeSeconds = &seconds
 				}
@@ -223,44 +224,34 @@ func (p *parser) required(seen map[string]int, ruleAt int) {
 	}
 }
 
-// origin reads an AllowedOrigin. Where Options.Credentials refuses what OSS takes, OSS has no
-// Code for the fault.
-func (p *parser) origin(start xml.StartElement, startAt int) string {
-	origin := p.checked(start, startAt, ecOrigin, p.opts.Dialect.checkOrigin)
-	if !p.opts.Credentials || p.broken || checkOrigin(origin) != "" {
-		return origin
-	}
-	if problem := checkCredentialedOrigin(origin); problem != "" {
-		places := p.places[len(p.places)-1][start.Name.Local]
-		p.fault(places[len(places)-1], "", "", "%s %s", start.Name.Local, problem)
-	}
-	return origin
-}
-
-// allowedHeader reads an AllowedHeader. OSS stores it in lower case, S3 as it is.
-func (p *parser) allowedHeader(start xml.StartElement, startAt int) string {
-	name := p.checked(start, startAt, ecHeader, p.opts.Dialect.checkAllowedHeader)
-	if p.opts.Dialect == DialectOSS {
-		return strings.ToLower(name)
-	}
-	return name
-}
-
-// checked reads the text of a scalar element and reports what check finds in it.
-func (p *parser) checked(start xml.StartElement, startAt int, ec string, check func(string) string) string {
+// value reads the text of a scalar element of a rule and checks it.
+func (p *parser) value(start xml.StartElement, startAt int) string {
 	value, at := p.text(start, startAt)
-	here := p.places[len(p.places)-1]
-	here[start.Name.Local] = append(here[start.Name.Local], at)
-	if p.broken {
-		return value
-	}
-	if problem := check(value); problem != "" {
-		if hasPlaceholder(value) {
-			problem = quoteShort(value) + " has a placeholder: " + notExpanded + "; write the value itself"
-		}
-		p.argument(at, ec, start.Name.Local, value, start.Name.Local+" "+problem)
-	}
+	p.check(start.Name.Local, value, at)
 	return value
+}
+
+// check notes where a value of the last rule stands, and reports what is wrong with it. Where
+// Options.Credentials refuses what OSS takes, OSS has no Code for the fault.
+func (p *parser) check(element, value string, at int) {
+	here := p.places[len(p.places)-1]
+	here[element] = append(here[element], at)
+	if p.broken {
+		return
+	}
+	problem := p.opts.Dialect.check(p.form, element, value)
+	if problem != "" && hasPlaceholder(value) {
+		problem = quoteShort(value) + " has a placeholder: " + notExpanded + "; write the value itself"
+	}
+	if problem != "" {
+		p.argument(at, argumentECs[element], element, value, p.form.name(element)+" "+problem)
+		return
+	}
+	if element == "AllowedOrigin" && p.opts.Credentials && value != "" {
+		if problem := checkCredentialedOrigin(value); problem != "" {
+			p.fault(at, "", "", "%s %s", p.form.name(element), problem)
+		}
+	}
 }
 
 // text reads the rest of a scalar element: text alone. It returns the trimmed value

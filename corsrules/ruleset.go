@@ -13,6 +13,7 @@ type Ruleset struct {
 	origins      origins
 	responseVary bool
 	unavailable  bool
+	form         Form
 }
 
 // Unavailable stands for rules that exist but cannot be read: it denies each request that
@@ -33,7 +34,7 @@ type Rule struct {
 // Compile turns a Configuration that Parse returned into a Ruleset. It does not check
 // the Configuration again.
 func Compile(cfg *Configuration) *Ruleset {
-	rs := &Ruleset{rules: make([]Rule, len(cfg.Rules)), origins: newOrigins(cfg.Rules), responseVary: cfg.ResponseVary}
+	rs := &Ruleset{rules: make([]Rule, len(cfg.Rules)), origins: newOrigins(cfg.Rules), responseVary: cfg.ResponseVary, form: cfg.Form}
 	uses := map[string]int{}
 	for _, r := range cfg.Rules {
 		uses[r.ID]++
@@ -57,7 +58,7 @@ func compileRule(r CORSRule) Rule {
 
 // Configuration returns what rs was compiled from. Do not change its lists.
 func (rs *Ruleset) Configuration() *Configuration {
-	cfg := &Configuration{Rules: make([]CORSRule, len(rs.rules)), ResponseVary: rs.responseVary}
+	cfg := &Configuration{Rules: make([]CORSRule, len(rs.rules)), ResponseVary: rs.responseVary, Form: rs.form}
 	for i := range rs.rules {
 		cfg.Rules[i] = rs.rules[i].Source()
 	}
@@ -135,7 +136,7 @@ func isName(id string) bool {
 	return !allDigits && len(id) <= maxNameBytes
 }
 
-// Methods are those that a rule can allow.
+// Methods are those that a rule of a document can allow. A rule block can allow others.
 var Methods = []string{"GET", "PUT", "DELETE", "POST", "HEAD"}
 
 var methodsInWords = strings.Join(Methods[:len(Methods)-1], ", ") + " and " + Methods[len(Methods)-1]

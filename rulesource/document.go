@@ -89,9 +89,14 @@ func (d *Document) Load(content []byte) error {
 			cfg.Rules[i].ID = ""
 		}
 	}
+	d.put(cfg)
+	return nil
+}
+
+// put puts good rules in force.
+func (d *Document) put(cfg *corsrules.Configuration) {
 	d.publish(corsrules.Compile(cfg))
 	d.log().Info("CORS rules in force", zap.Int("rules", d.Rules().Len()))
-	return nil
 }
 
 // denyAll puts rules in force that match nothing, for lack of any good ones. They are not
