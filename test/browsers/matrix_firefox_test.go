@@ -26,6 +26,7 @@ type firefox struct {
 	conn    net.Conn
 	context string // the tab
 	lastID  int
+	printed []string
 }
 
 // openFirefox starts a Firefox with a profile of its own. It ends with the test; without
@@ -43,6 +44,9 @@ func openFirefox(t *testing.T) matrixBrowser {
 	}
 	capabilities := map[string]any{"alwaysMatch": map[string]any{"acceptInsecureCerts": true}}
 	if err := f.call("session.new", map[string]any{"capabilities": capabilities}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.call("session.subscribe", map[string]any{"events": []string{"log.entryAdded"}}, nil); err != nil {
 		t.Fatal(err)
 	}
 	var tab struct{ Context string }
@@ -135,12 +139,14 @@ func (f *firefox) call(method string, params map[string]any, result any) error {
 			ID             int
 			Result         json.RawMessage
 			Error, Message string
+			Params         struct{ Text string } // of an event
 		}
 		if err := json.Unmarshal(message, &answer); err != nil {
 			return err
 		}
 		switch {
-		case answer.ID != f.lastID: // an event
+		case answer.ID != f.lastID: // log.entryAdded
+			f.printed = append(f.printed, answer.Params.Text)
 		case answer.Error != "":
 			return fmt.Errorf("%s: %s: %s", method, answer.Error, answer.Message)
 		case result == nil:
@@ -169,6 +175,12 @@ func (f *firefox) evaluate(expression string) (string, error) {
 }
 
 func (f *firefox) refusals() map[string][]string { return nil }
+
+// console reads the events that have come before the answer to a command.
+func (f *firefox) console() []string {
+	_ = f.call("session.status", map[string]any{}, nil)
+	return f.printed
+}
 
 // firefoxDepartures are the cases where Firefox (153) departs from the Fetch standard, and
 // in which way.

@@ -69,6 +69,9 @@ type matrixBrowser interface {
 	// nil: it does not report any.
 	refusals() map[string][]string
 
+	// console returns what the browser's console has printed.
+	console() []string
+
 	// departs reports whether this browser is known to differ from the standard.
 	departs(c *matrixCase, what string) bool
 }
