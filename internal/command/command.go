@@ -44,6 +44,8 @@ answer.`,
 				diffCommand(),
 				testCommand(),
 				consoleCommand(),
+				statusCommand(),
+				watchCommand(),
 			)
 		},
 	})

@@ -32,7 +32,7 @@ func runCommand(t *testing.T, args ...string) (stdout, stderr string, status int
 	cmd := exec.Command(self, append([]string{"oss-cors"}, args...)...)
 	cmd.Dir = "testdata/commands"
 	cmd.Stdin = strings.NewReader("<CORSConfiguration><CORSRule></CORSRule></CORSConfiguration>")
-	cmd.Env = append(os.Environ(), asCaddy+"=1")
+	cmd.Env = append(os.Environ(), asCaddy+"=1", "TZ=UTC")
 	var out, errOut bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errOut
 	if err := cmd.Run(); err != nil && !errors.As(err, new(*exec.ExitError)) {
@@ -45,7 +45,7 @@ var elapsed = regexp.MustCompile(`\d+\.\d{6}\(s\)|("elapsed_seconds": )[\d.e-]+`
 
 // Each golden file is a command, what it prints, and its exit status.
 func TestCommands(t *testing.T) {
-	server := newPreflightServer(t)
+	server, admin := newPreflightServer(t), newAdminServer(t)
 	origin, method := "--origin=https://app.example.com", "--acr-method=PUT"
 	explaining := []string{"explain", "--rules", "cors.xml", "--origin"}
 	cases := []struct {
@@ -132,6 +132,23 @@ func TestCommands(t *testing.T) {
 		{"test-not-yaml", 2, []string{"test", "cors.xml"}},
 		{"test-no-file", 2, []string{"test", "missing.yaml"}},
 		{"test-no-argument", 2, []string{"test"}},
+		{"explain-running", 1, []string{"explain", "--ruleset", "cors.xml", "--address", admin, "--origin", "https://app.example.com", "--method", "PUT", "--headers", "x-foo"}},
+		{"explain-running-unknown", 2, []string{"explain", "--ruleset", "other.xml", "--address", admin, "--origin", "https://app.example.com", "--method", "PUT"}},
+		{"explain-running-away", 2, []string{"explain", "--address", "127.0.0.1:1", "--origin", "https://app.example.com", "--method", "PUT"}},
+		{"explain-rules-and-ruleset", 2, []string{"explain", "--rules", "cors.xml", "--ruleset", "cors.xml", "--origin", "https://app.example.com", "--method", "PUT"}},
+		{"explain-curl", 1, []string{"explain", "--rules", "cors.xml", "--curl", "curl https://cdn.example.com/a -X DELETE -H 'Origin: https://app.example.com' -H 'accept: */*'"}},
+		{"explain-curl-without-origin", 2, []string{"explain", "--rules", "cors.xml", "--curl", "curl https://cdn.example.com/a"}},
+		{"explain-har", 1, []string{"explain", "--rules", "cors.xml", "--har", "upload.har"}},
+		{"explain-har-json", 1, []string{"explain", "--rules", "cors.xml", "--har", "upload.har", "--json"}},
+		{"explain-curl-standard-input", 2, []string{"explain", "--rules", "cors.xml", "--curl", "-"}},
+		{"explain-curl-and-har", 2, []string{"explain", "--rules", "cors.xml", "--curl", "x", "--har", "x"}},
+
+		{"status", 1, []string{"status", "--address", admin}},
+		{"status-json", 1, []string{"status", "--address", admin, "--json"}},
+		{"status-away", 2, []string{"status", "--address", "127.0.0.1:1"}},
+		{"watch", 0, []string{"watch", "--address", admin, "--count", "3"}},
+		{"watch-json", 0, []string{"watch", "--address", admin, "--count", "1", "--json"}},
+		{"watch-away", 2, []string{"watch", "--address", "127.0.0.1:1"}},
 
 		{"no-command", 2, nil},
 		{"unknown-command", 2, []string{"exlpain"}},
@@ -143,6 +160,8 @@ func TestCommands(t *testing.T) {
 		{"help-diff", 0, []string{"diff", "--help"}},
 		{"help-console", 0, []string{"console", "--help"}},
 		{"help-test", 0, []string{"test", "--help"}},
+		{"help-status", 0, []string{"status", "--help"}},
+		{"help-watch", 0, []string{"watch", "--help"}},
 		{"help-lint", 0, []string{"lint", "--help"}},
 	}
 	for _, c := range cases {
@@ -158,6 +177,7 @@ func TestCommands(t *testing.T) {
 			}
 			got += fmt.Sprintf("--- exit status %d\n", status)
 			got = strings.ReplaceAll(got, server, "http://localhost:8080")
+			got = strings.ReplaceAll(got, admin, "localhost:2019")
 			got = elapsed.ReplaceAllStringFunc(got, func(s string) string {
 				return regexp.MustCompile(`[\d.]+(e-\d+)?`).ReplaceAllString(s, "0.001000")
 			})

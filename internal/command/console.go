@@ -9,7 +9,6 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-oss-cors/caddy-oss-cors/internal/console"
@@ -35,20 +34,6 @@ It passes on to the admin endpoint what the page needs to read, and nothing else
 	cmd = command(cmd, "", runConsole)
 	_ = cmd.Flags().MarkHidden("json") // it has nothing to print
 	return cmd
-}
-
-func addAddress(cmd *cobra.Command) {
-	cmd.Flags().String("address", caddy.DefaultAdminListen, "the `address` of Caddy's admin endpoint: host:port, or unix//path/to/socket")
-}
-
-// adminOf returns the admin endpoint that --address names.
-func adminOf(cmd *cobra.Command) (*console.Admin, error) {
-	address, _ := cmd.Flags().GetString("address")
-	admin, err := console.NewAdmin(address)
-	if err != nil {
-		return nil, usageError(err.Error())
-	}
-	return admin, nil
 }
 
 func runConsole(cmd *cobra.Command, _ string) (ok bool, err error) {
