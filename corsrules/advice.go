@@ -37,13 +37,14 @@ func unwiseOrigin(origin string) string {
 	if problem := checkOrigin(FormXML, origin); problem != "" {
 		return "correct what sends the request: no rule can list this origin"
 	}
-	for _, p := range originProblems(origin) {
-		if p.code == LintNullOrigin {
-			return p.advice
-		}
-		return "correct what sends the request: " + p.message
+	switch problems := originProblems(origin); {
+	case len(problems) == 0:
+		return ""
+	case problems[0].code == LintNullOrigin:
+		return problems[0].advice
+	default:
+		return "correct what sends the request: " + problems[0].message
 	}
-	return ""
 }
 
 // Advice says what to change so that a denied request is allowed, as Decision.Advice does.

@@ -232,7 +232,11 @@ func IsForbiddenHeader(name string) bool {
 // browserHeaders reports headers that browsers keep to themselves.
 func (l *linter) browserHeaders(i int, r *CORSRule) {
 	for k, name := range r.AllowedHeaders {
-		if IsForbiddenHeader(name) {
+		switch {
+		case !IsToken(name): // S3 takes it
+			l.report(i, "AllowedHeader", k, LintForbiddenHeader,
+				fmt.Sprintf("no browser asks for %s: it is not a header name", quoteShort(name)), "write each header name in an AllowedHeader of its own")
+		case IsForbiddenHeader(lower(name)):
 			l.report(i, "AllowedHeader", k, LintForbiddenHeader,
 				fmt.Sprintf("no browser asks for %s: scripts cannot set it", name), "remove it")
 		}

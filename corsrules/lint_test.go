@@ -281,6 +281,17 @@ func TestLintBadDocument(t *testing.T) {
 	}
 }
 
+// What S3 takes and OSS does not.
+func TestLintS3(t *testing.T) {
+	doc := rulesDocument("<AllowedOrigin/><AllowedMethod>GET</AllowedMethod><AllowedHeader>{env.HEADER}</AllowedHeader><AllowedHeader>Cookie</AllowedHeader>", "")
+	findings, err := Lint([]byte(doc), Options{Dialect: DialectS3})
+	want := []string{LintEchoWithoutVary, LintForbiddenHeader, LintForbiddenHeader, LintUnmatchableOrigin}
+	got := codes(findings)
+	if slices.Sort(got); err != nil || !slices.Equal(got, want) {
+		t.Errorf("want %q, got %v %v", want, findings, err)
+	}
+}
+
 func TestLintCodes(t *testing.T) {
 	seen := map[string]bool{}
 	for _, code := range LintCodes {
