@@ -150,6 +150,28 @@ func docsRules(t *testing.T) string {
 	return page{text: readPage(t, "docs/configuration.md")}.blocks("xml")[0]
 }
 
+// docsJSONRules is docs/configuration.md's rules document in JSON, which the pages call
+// cors.json.
+func docsJSONRules(t *testing.T) string {
+	t.Helper()
+	return page{text: readPage(t, "docs/configuration.md")}.blocks("json")[0]
+}
+
+// The document in JSON is the first rule of the one in XML.
+func TestDocsJSONRules(t *testing.T) {
+	fromJSON, err := corsrules.Parse([]byte(docsJSONRules(t)), corsrules.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fromXML, err := corsrules.Parse([]byte(docsRules(t)), corsrules.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(fromJSON.Rules, fromXML.Rules[:1]) {
+		t.Errorf("got %+v, want %+v", fromJSON.Rules, fromXML.Rules[:1])
+	}
+}
+
 // runShown runs a command line that a page shows, in a directory where cors.xml is. In a
 // URL of the documents' CDN the host is replaced by server's.
 func runShown(t *testing.T, line, server string) (printed string, status int) {
@@ -161,6 +183,7 @@ func runShown(t *testing.T, line, server string) (printed string, status int) {
 	cmd := exec.Command(self, strings.Fields(strings.ReplaceAll(line, "https://cdn.example.com", server))[1:]...)
 	cmd.Dir = t.TempDir()
 	write(t, filepath.Join(cmd.Dir, "cors.xml"), docsRules(t))
+	write(t, filepath.Join(cmd.Dir, "cors.json"), docsJSONRules(t))
 	cmd.Env = append(os.Environ(), asCaddy+"=1")
 	out, err := cmd.CombinedOutput()
 	if err != nil && !errors.As(err, new(*exec.ExitError)) {

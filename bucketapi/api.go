@@ -158,8 +158,10 @@ func (a *API) put(r *http.Request, bucket string, dialect corsrules.Dialect) err
 	return storeError(a.store.Store(ctx, bucket, doc))
 }
 
+// parse takes what a client puts in a dialect, or by DialectAny what is stored, which an
+// operator may have written in JSON.
 func (a *API) parse(doc []byte, bucket string, dialect corsrules.Dialect) (*corsrules.Configuration, error) {
-	cfg, err := corsrules.Parse(doc, corsrules.Options{File: bucket, MaxRules: a.maxRules, Dialect: dialect})
+	cfg, err := corsrules.Parse(doc, corsrules.Options{File: bucket, MaxRules: a.maxRules, Dialect: dialect, XMLOnly: dialect != corsrules.DialectAny})
 	var faults corsrules.Faults
 	if errors.As(err, &faults) {
 		return nil, faults.Brief()

@@ -292,6 +292,7 @@ func TestBodiesThatAreRefused(t *testing.T) {
 		desc, body, code, ec, message, name, value string
 	}{
 		{"empty", "", "MalformedXML", "0031-00000001", malformed, "", ""},
+		{"JSON", `[{"AllowedOrigins": ["*"], "AllowedMethods": ["GET"]}]`, "MalformedXML", "0031-00000001", malformed, "", ""},
 		{"not XML", "{}", "MalformedXML", "0031-00000001", malformed, "", ""},
 		{"unknown element", rule("<AllowOrigin>x</AllowOrigin>"), "MalformedXML", "0031-00000001", malformed, "", ""},
 		{"no rule", "<CORSConfiguration/>", "MalformedXML", "0034-00000002", malformed, "", ""},

@@ -323,6 +323,7 @@ func TestS3BodiesThatAreRefused(t *testing.T) {
 	}{
 		{"empty", "", "MalformedXML", malformed, nil},
 		{"no rule", "<CORSConfiguration/>", "MalformedXML", malformed, nil},
+		{"JSON", `[{"AllowedOrigins": ["*"], "AllowedMethods": ["GET"]}]`, "MalformedXML", malformed, nil},
 		{"an empty rule", rule(""), "MalformedXML", malformed, nil},
 		{"no origin", rule("<AllowedMethod>GET</AllowedMethod>"), "MalformedXML", malformed, nil},
 		{"no method", rule("<AllowedOrigin>*</AllowedOrigin>"), "MalformedXML", malformed, nil},

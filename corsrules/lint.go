@@ -188,7 +188,7 @@ func (l *linter) origin(i, k int, origins []string) {
 		case len(added) == 1:
 			p.advice = "write " + added[0]
 		default:
-			p.advice = "write " + inWords(added) + ", each in an AllowedOrigin of its own"
+			p.advice = "write " + inWords(added) + ", each " + l.parser.form.apart("AllowedOrigin")
 		}
 		l.report(i, "AllowedOrigin", k, p.code, p.message, p.advice)
 		f := &l.findings[len(l.findings)-1]
@@ -252,7 +252,7 @@ func (l *linter) browserHeaders(i int, r *CORSRule) {
 // echoWithoutVary reports, once for a document, that caches are not told that responses
 // depend on the origin.
 func (l *linter) echoWithoutVary(cfg *Configuration) {
-	const advice = "add <ResponseVary>true</ResponseVary> to CORSConfiguration, or response_vary to the oss_cors directive"
+	advice := cfg.Form.addVary()
 	if cfg.ResponseVary {
 		return
 	}

@@ -6,22 +6,24 @@ import (
 	"strings"
 )
 
-// otherForm says what a document is that is not XML in UTF-8 at all, and what to do; ""
-// where it may be. What people have in hand is often another product's form.
-func otherForm(doc []byte) string {
-	text := bytes.TrimLeft(doc, xmlSpace)
+// otherForm says what a document is that is neither XML nor JSON that Parse reads, and what to
+// do; "" where it may be. What people have in hand is often another product's form.
+func otherForm(doc []byte, xmlOnly bool) string {
 	switch {
 	case bytes.HasPrefix(doc, []byte("\xff\xfe")), bytes.HasPrefix(doc, []byte("\xfe\xff")),
 		bytes.HasPrefix(doc, []byte("<\x00")), bytes.HasPrefix(doc, []byte("\x00<")):
 		return "the document is in UTF-16, as Windows PowerShell's > writes it: save it as UTF-8"
-	case beginsJSON(text):
-		return "the document is JSON" + jsonForm(text)
+	case beginsJSON(doc) && xmlOnly:
+		return "the document is JSON: write a CORSConfiguration in XML"
+	case beginsJSON(doc) && isGoogleJSON(doc):
+		return "the document is JSON as Google Cloud Storage has it: write AllowedOrigins for origin, AllowedMethods for method, and both AllowedHeaders and ExposeHeaders for responseHeader"
 	}
 	return ""
 }
 
 // beginsJSON tells JSON from a placeholder in braces.
-func beginsJSON(text []byte) bool {
+func beginsJSON(doc []byte) bool {
+	text := bytes.TrimLeft(doc, xmlSpace)
 	if len(text) == 0 || text[0] != '{' && text[0] != '[' {
 		return false
 	}
@@ -29,20 +31,10 @@ func beginsJSON(text []byte) bool {
 	return len(next) > 0 && bytes.IndexByte([]byte(`"{}]`), next[0]) >= 0 && !bytes.HasPrefix(text, []byte("{{"))
 }
 
-const writeXML = ": write a CORSConfiguration in XML"
-
-// jsonForm says whose JSON it is, by the names that are in it.
-func jsonForm(text []byte) string {
-	has := func(name string) bool { return bytes.Contains(text, []byte(`"`+name+`"`)) }
-	switch {
-	case has("CORSRules"), has("AllowedOrigins"):
-		return ", as the AWS command line and S3's console write it" + writeXML + "; docs/migration.md shows how"
-	case has("CORSRule"):
-		return ", as ossutil 2 writes it" + writeXML + "; without --output-format, ossutil api get-bucket-cors prints it"
-	case has("origin") && (has("method") || has("responseHeader")):
-		return ", as Google Cloud Storage has it" + writeXML + "; origin is AllowedOrigin, method is AllowedMethod, and responseHeader is both AllowedHeader and ExposeHeader"
-	}
-	return writeXML
+// isGoogleJSON recognizes Google Cloud Storage's form by the names that are in it.
+func isGoogleJSON(doc []byte) bool {
+	has := func(name string) bool { return bytes.Contains(doc, []byte(`"`+name+`"`)) }
+	return has("origin") && (has("method") || has("responseHeader"))
 }
 
 // rootProblem says what to do about a root element that is another product's, or nearly

@@ -2,6 +2,7 @@ package corsrules
 
 import (
 	"bytes"
+	"encoding/json"
 	"encoding/xml"
 	"fmt"
 	"slices"
@@ -26,13 +27,17 @@ type Options struct {
 	// Credentials refuses origins that are too wide to be answered with
 	// Access-Control-Allow-Credentials. Default: false.
 	Credentials bool
+
+	// XMLOnly refuses a document in JSON, as a store's API does. Default: false.
+	XMLOnly bool
 }
 
 const utf8BOM = "\uFEFF"
 
-// Parse reads a CORSConfiguration document. It is as strict as OSS, and stricter
-// where a misspelling would be skipped: unknown elements, attributes and text between
-// elements are faults. The error, if any, is of type Faults and has all of them.
+// Parse reads a document: a CORSConfiguration in XML, or JSON as the AWS command line, S3's
+// console or ossutil 2 writes it. It is as strict as OSS, and stricter where a misspelling
+// would be skipped: unknown elements and fields, attributes and text between elements are
+// faults. The error, if any, is of type Faults and has all of them.
 func Parse(doc []byte, opts Options) (*Configuration, error) {
 	cfg, _, err := parse(doc, opts)
 	return cfg, err
@@ -57,13 +62,19 @@ func parse(doc []byte, opts Options) (*Configuration, *parser, error) {
 }
 
 func (p *parser) parse() (*Configuration, error) {
-	if problem := otherForm(p.doc); problem != "" {
+	if problem := otherForm(p.doc, p.opts.XMLOnly); problem != "" {
 		p.malformed(0, "%s", problem)
 		return nil, p.faults
 	}
-	p.dec = xml.NewDecoder(bytes.NewReader(p.doc))
-	p.dec.CharsetReader = asUTF8
-	cfg := p.document()
+	var cfg *Configuration
+	if beginsJSON(p.doc) {
+		p.form = jsonFormOf(p.doc)
+		cfg = p.jsonDocument()
+	} else {
+		p.dec = xml.NewDecoder(bytes.NewReader(p.doc))
+		p.dec.CharsetReader = asUTF8
+		cfg = p.document()
+	}
 	if len(p.faults) > 0 {
 		slices.SortStableFunc(p.faults, func(a, b *Fault) int { return a.offset - b.offset })
 		return nil, p.faults
@@ -78,6 +89,8 @@ type parser struct {
 	opts     Options
 	form     Form
 	dec      *xml.Decoder
+	json     *json.Decoder
+	depth    int  // of the JSON that was read
 	broken   bool // no more tokens can be read
 	prefixed bool // the root has a namespace prefix
 	faults   Faults
@@ -217,10 +230,10 @@ func (p *parser) rule(space string, ruleAt int) CORSRule {
 // required reports what a rule lacks.
 func (p *parser) required(seen map[string]int, ruleAt int) {
 	if seen["AllowedOrigin"] == 0 {
-		p.fault(ruleAt, CodeMalformedXML, "", "the rule has no AllowedOrigin: at least one is needed")
+		p.fault(ruleAt, CodeMalformedXML, "", "the rule has no %s: at least one is needed", p.form.name("AllowedOrigin"))
 	}
 	if seen["AllowedMethod"] == 0 {
-		p.fault(ruleAt, CodeMalformedXML, "", "the rule has no AllowedMethod: at least one of %s is needed", methodsInWords)
+		p.fault(ruleAt, CodeMalformedXML, "", "the rule has no %s: at least one of %s is needed", p.form.name("AllowedMethod"), methodsInWords)
 	}
 }
 
@@ -358,6 +371,9 @@ func (p *parser) argument(at int, ec, name, value, message string) {
 }
 
 func (p *parser) fault(at int, code, ec, format string, args ...any) {
+	if code == CodeMalformedXML && (p.form == FormS3JSON || p.form == FormOSSJSON) {
+		code, ec = "", ""
+	}
 	at = min(at, len(p.doc))
 	line, column := p.position(at)
 	p.faults = append(p.faults, &Fault{

@@ -86,8 +86,7 @@ func TestMigrationFromHeader(t *testing.T) {
 	}
 }
 
-// TestMigrationFromS3 runs docs/migration.md's command, which turns the output of the AWS CLI
-// into rules.
+// TestMigrationFromS3: the output of the AWS CLI can be used as rules, as docs/migration.md says.
 func TestMigrationFromS3(t *testing.T) {
 	const printed = `{
     "CORSRules": [
@@ -106,25 +105,8 @@ func TestMigrationFromS3(t *testing.T) {
     ]
 }
 `
-	const want = "<CORSConfiguration> <CORSRule> <ID>app</ID>" +
-		" <AllowedOrigin>https://app.example.com</AllowedOrigin> <AllowedOrigin>https://*.example.com</AllowedOrigin>" +
-		" <AllowedMethod>PUT</AllowedMethod> <AllowedMethod>GET</AllowedMethod>" +
-		" <AllowedHeader>content-type</AllowedHeader> <AllowedHeader>x-amz-*</AllowedHeader>" +
-		" <ExposeHeader>ETag</ExposeHeader> <MaxAgeSeconds>3000</MaxAgeSeconds> </CORSRule>" +
-		" <CORSRule> <AllowedOrigin>*</AllowedOrigin> <AllowedMethod>GET</AllowedMethod> </CORSRule> </CORSConfiguration>"
-	_, command, ok := strings.Cut(strings.Join(blocks(t, "docs/migration.md", "sh"), ""), "my-bucket | jq ")
-	if !ok {
-		t.Fatal("docs/migration.md has no jq")
-	}
-	command, _, _ = strings.Cut(command, "> cors.xml")
-	jq := exec.Command("sh", "-c", "jq "+command)
-	jq.Stdin = strings.NewReader(printed)
-	out, err := jq.CombinedOutput()
-	if got := strings.Join(strings.Fields(string(out)), " "); err != nil || got != want {
-		t.Errorf("jq: %v\ngot  %s\nwant %s", err, got, want)
-	}
-	file := filepath.Join(t.TempDir(), "cors.xml")
-	harness.WriteFile(t, file, string(out))
+	file := filepath.Join(t.TempDir(), "cors.json")
+	harness.WriteFile(t, file, printed)
 	explain := exec.Command(harness.CaddyBinary(t), "oss-cors", "explain", "--rules", file, "--origin", "https://app.example.com", "--method", "PUT", "--headers", "x-amz-date")
 	if out, err := explain.CombinedOutput(); err != nil {
 		t.Errorf("explain: %v\n%s", err, out)
