@@ -25,7 +25,7 @@ type BucketAPI struct {
 }
 
 func (b *BucketAPI) provision(source rulesource.Source, log *zap.Logger) error {
-	storage, ok := source.(*rulesource.Storage)
+	store, ok := source.(rulesource.Writable)
 	if !ok {
 		return errors.New("bucket_api needs a source that can be written: rules storage")
 	}
@@ -41,7 +41,7 @@ func (b *BucketAPI) provision(source rulesource.Source, log *zap.Logger) error {
 		keys[i] = key
 	}
 	var err error
-	b.api, err = bucketapi.New(keys, storage, storage.MaxRules)
+	b.api, err = bucketapi.New(keys, store, store.MaxDocumentRules())
 	b.log = log.Named("bucket_api")
 	return err
 }

@@ -190,12 +190,12 @@ func (h *Handler) open(ctx caddy.Context) error {
 	if h.Shadow == "" {
 		return nil
 	}
-	shadow, err := rulesource.ShadowOf(h.site.Source, h.Shadow)
-	if err != nil {
-		return err
+	live, ok := h.site.Source.(rulesource.Shadower)
+	if !ok {
+		return errors.New("shadow stands beside rules file or rules inline only: other sources have many documents")
 	}
-	h.site.Shadow = shadow
-	return shadow.Open(ctx, &rulesource.Options{
+	h.site.Shadow = live.Shadow(h.Shadow)
+	return h.site.Shadow.Open(ctx, &rulesource.Options{
 		AllowCredentials: h.AllowCredentials,
 		Logger:           h.log.Named("shadow"),
 	})

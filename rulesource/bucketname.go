@@ -9,5 +9,5 @@ func IsBucketName(name string) bool {
 			return false
 		}
 	}
-	return 3 <= len(name) && len(name) <= 63 && name[0] != '-' && name[len(name)-1] != '-'
+	return 3 <= len(name) && len(name) <= maxName && name[0] != '-' && name[len(name)-1] != '-'
 }

@@ -1,193 +1,260 @@
 package rulesource
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
-	"hash/maphash"
+	"fmt"
 	"iter"
+	"maps"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/singleflight"
 
 	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
 	"github.com/caddy-oss-cors/caddy-oss-cors/metrics"
 )
 
-// unusedTime is how long a document stays loaded that nobody asks for.
-const unusedTime = time.Hour
-
-// usedPrecision is how exactly it is known when a bucket was asked for last: not so that each
-// request has to write that down.
-const usedPrecision = time.Minute
-
 const (
-	// stripes is how many buckets can be changed at the same time. Which those are is
-	// chance.
-	stripes = 64
+	// unusedTime is how long a document stays loaded without a request for its bucket.
+	unusedTime = time.Hour
 
 	// maxName is how many bytes OSS lets a bucket's name have.
 	maxName = 63
+
+	// maxUnloaded bounds how many names without a document are remembered: past it some
+	// are forgotten, and looked for again. Anyone can send any name.
+	maxUnloaded = 10_000
+
+	// maxReads bounds how many documents are read at the same time, so that a flood of
+	// names does not take all of the storage's connections. Half of them are for buckets
+	// that are loaded, whose rules must stay new however many other names are sent.
+	maxReads = 64
 )
 
-// seed keeps whoever names buckets from choosing names that meet in one stripe.
-var seed = maphash.MakeSeed()
-
-func stripe(name string) uint64 { return maphash.String(seed, name) % stripes }
-
-// buckets are the rules of many buckets, a document each: loaded on first use,
-// revalidated by age when used, served from the last good copy while there is trouble,
-// dropped when long unused. Nothing is read for a bucket that nobody asks for.
+// buckets are the rules of many buckets, a document each: loaded on first use, read again
+// as they are used (see state), and dropped when they are not. Nothing is read for a
+// bucket that nobody requests. Where two locks are held, a bucket's is taken first.
 type buckets struct {
-	// read returns a bucket's document; fs.ErrNotExist: it has none.
-	read     func(ctx context.Context, bucket string) ([]byte, error)
-	file     func(bucket string) string // what faults call the document
-	opts     *Options
-	maxRules int
-	dialect  corsrules.Dialect // whose documents are accepted
-	refresh  time.Duration
-	numbered bool // rules are named by their numbers: tenants chose the IDs
+	document          func(bucket string) reader // reads a bucket's document
+	file              func(bucket string) string // what faults call it
+	nameRulesByNumber bool                       // tenants chose the IDs
+	dialect           corsrules.Dialect          // of documents
+	opts              *Options
+	maxRules          int // of a document; 0: as many as the dialect allows
+	refresh           time.Duration
+	now               clock
 
-	ctx      context.Context     // of the configuration
-	known    sync.Map            // *bucket by name: those that have a document
-	locks    [stripes]sync.Mutex // guard what is known of a bucket while it changes
-	unknown  unknownBuckets
-	closed   bool // guarded by all locks
-	flights  singleflight.Group
-	loads    chan struct{}
-	reads    atomic.Uint64 // numbers the reads, so that a slow one never undoes a later one
-	overflow *overflow     // counts for all buckets without counters of their own
-	other    *Rules        // for all buckets without a document
-	trouble  atomic.Pointer[string]
-	failedAt atomic.Int64 // the last read that did, in Unix nanoseconds
-	failing  atomic.Bool  // the last read that ended has failed, of whatever bucket
-}
+	ctx                    context.Context // of the configuration
+	firstReads, laterReads chan struct{}   // slots for reads: of buckets that are not loaded, and that are
+	outage                 outage
+	overflow               *overflow // counts for all buckets without counters of their own
+	other                  *Rules    // for all buckets without a document
 
-// bucket is a bucket that has a document.
-type bucket struct {
-	checked atomic.Int64 // when the read began that was last published, in Unix nanoseconds
-	tried   atomic.Int64 // when the last read began, whatever came of it
-	used    atomic.Int64
+	loaded sync.Map // *bucket by name: those that have a document
 
-	reading    atomic.Bool // a read is under way
-	failing    atomic.Bool // the last read that ended has failed
-	refreshing atomic.Bool // in the background
-
-	name     string
-	document Document // with rules, from the start
-	read     uint64   // the read that was last published
+	mu       sync.Mutex // guards what follows, and moves from one map to the other
+	unloaded map[string]*bucket
+	closed   bool
 }
 
 // open begins to serve until ctx is done.
-func (b *buckets) open(ctx context.Context, options RefreshOptions, opts *Options) error {
+func (bs *buckets) open(ctx context.Context, options RefreshOptions, opts *Options) error {
 	if opts.AllowCredentials {
 		return errors.New("allow_credentials stands beside rules file or rules inline only: where tenants write the rules, anyone could allow themselves")
 	}
 	var err error
-	if b.refresh, err = options.check(); err != nil {
+	if bs.refresh, err = options.check(); err != nil {
 		return err
 	}
-	b.ctx, b.opts, b.maxRules = ctx, opts, options.MaxRules
-	b.loads = make(chan struct{}, maxLoads)
-	b.overflow = &overflow{handle: opts.Store.Open(metrics.OtherBuckets, opts.metricsOptions()), maxRules: max(b.maxRules, b.dialect.DefaultMaxRules())}
-	b.other = &Rules{Name: metrics.OtherBuckets, Metrics: b.overflow.handle}
-	go b.dropUnused()
+	bs.ctx, bs.opts, bs.maxRules = ctx, opts, options.MaxRules
+	bs.now = newClock()
+	bs.unloaded = map[string]*bucket{}
+	bs.firstReads, bs.laterReads = make(chan struct{}, maxReads/2), make(chan struct{}, maxReads/2)
+	bs.outage.buckets = bs
+	bs.overflow = &overflow{
+		handle:   opts.Store.Open(metrics.OtherBuckets, opts.metricsOptions()),
+		maxRules: cmp.Or(bs.maxRules, bs.dialect.DefaultMaxRules()),
+	}
+	bs.other = &Rules{Name: metrics.OtherBuckets, Metrics: bs.overflow.handle}
+	go bs.dropUnused()
 	return nil
 }
 
 // PerBucket implements PerBucket.
-func (b *buckets) PerBucket() {}
+func (bs *buckets) PerBucket() {}
 
-// Rules implements Source. The empty name stands for a request that names no bucket.
-func (b *buckets) Rules(ctx context.Context, name string) (*Rules, error) {
-	now := time.Now()
-	if known := b.find(name); known != nil {
-		return b.current(ctx, name, known, now), nil
+// Rules implements Source. The empty name stands for a request that does not name a bucket.
+func (bs *buckets) Rules(ctx context.Context, name string) (*Rules, error) {
+	if name == "" || len(name) > maxName {
+		return bs.other, nil
 	}
-	if name == "" || b.unknown.has(name, now.Add(-b.refresh)) {
-		return b.other, nil
+	for {
+		b, err := bs.get(name)
+		if err != nil {
+			return bs.other, err
+		}
+		if rules, err := b.rules(ctx); rules != nil {
+			return rules, err
+		}
 	}
-	if err := b.update(ctx, name, now); err != nil {
-		return b.other, err
-	}
-	if known := b.find(name); known != nil {
-		return known.document.Rules(), nil
-	}
-	return b.other, nil
 }
 
-// find returns a bucket that has a document; nil: none is known.
-func (b *buckets) find(name string) *bucket {
-	known, _ := b.known.Load(name)
-	found, _ := known.(*bucket)
-	return found
+// get returns the bucket of a name.
+func (bs *buckets) get(name string) (*bucket, error) {
+	if b, ok := bs.loaded.Load(name); ok {
+		return b.(*bucket), nil
+	}
+	bs.mu.Lock()
+	defer bs.mu.Unlock()
+	if b := bs.unloaded[name]; b != nil {
+		return b, nil
+	}
+	if b, ok := bs.loaded.Load(name); ok { // since a moment ago
+		return b.(*bucket), nil
+	}
+	if len(bs.unloaded) >= maxUnloaded && !bs.evict() {
+		return nil, fmt.Errorf("bucket %s: its rules cannot be read while those of %d other buckets are", name, maxUnloaded)
+	}
+	name = strings.Clone(name) // a request's strings keep all of its header in memory
+	b := &bucket{buckets: bs, name: name, freshAsOf: never}
+	bs.unloaded[name] = b
+	return b, nil
 }
 
-// all goes through the buckets that have a document.
-func (b *buckets) all() iter.Seq[*bucket] {
+// evict forgets some bucket that is not loaded or being read, and reports whether it found
+// one. The caller holds the lock.
+func (bs *buckets) evict() bool {
+	const maxTries = 16
+	tries := 0
+	for name, b := range bs.unloaded {
+		if b.mu.TryLock() { // whoever has it may be waiting for ours
+			b.gone = b.reading == nil
+			gone := b.gone
+			b.mu.Unlock()
+			if gone {
+				delete(bs.unloaded, name)
+				return true
+			}
+		}
+		if tries++; tries == maxTries {
+			break
+		}
+	}
+	return false
+}
+
+// place puts a bucket where it belongs. The caller holds the bucket's lock.
+func (bs *buckets) place(b *bucket) {
+	bs.mu.Lock()
+	defer bs.mu.Unlock()
+	if b.document != nil {
+		bs.loaded.Store(b.name, b)
+		delete(bs.unloaded, b.name)
+		return
+	}
+	if len(bs.unloaded) >= maxUnloaded {
+		bs.evict()
+	}
+	bs.unloaded[b.name] = b
+	bs.loaded.Delete(b.name)
+}
+
+// all goes through the loaded buckets.
+func (bs *buckets) all() iter.Seq[*bucket] {
 	return func(yield func(*bucket) bool) {
-		b.known.Range(func(_, known any) bool { return yield(known.(*bucket)) })
+		bs.loaded.Range(func(_, b any) bool { return yield(b.(*bucket)) })
 	}
 }
 
-// lock locks what is known of a bucket.
-func (b *buckets) lock(name string) *sync.Mutex {
-	mu := &b.locks[stripe(name)]
-	mu.Lock()
-	return mu
-}
-
-func (b *buckets) newBucket(name string) *bucket {
-	known := &bucket{name: name}
-	d := &known.document
-	d.init(name, b.file(name), b.maxRules, b.opts)
-	d.numbered, d.overflow = b.numbered, b.overflow
-	d.parsing.Dialect = b.dialect
-	return known
-}
-
-// forget drops a bucket's rules. The caller has its lock.
-func (b *buckets) forget(name string) {
-	if known, loaded := b.known.LoadAndDelete(name); loaded {
-		known.(*bucket).document.Close()
+// written puts in force what was written to a bucket's document: content, or nil if it was
+// deleted. The write began at a time of bs.now.
+func (bs *buckets) written(name string, content []byte, began time.Duration) {
+	var parsed *parsedContent
+	if content != nil {
+		parsed = bs.parse(name, content)
+	}
+	for {
+		b, err := bs.get(name)
+		if err != nil {
+			return // in force within refresh
+		}
+		if b.written(parsed, began) {
+			return
+		}
 	}
 }
 
-// dropUnused drops what nobody has asked for in a long time, until the configuration ends.
-func (b *buckets) dropUnused() {
+func (bs *buckets) parse(name string, content []byte) *parsedContent {
+	cfg, err := corsrules.Parse(content, corsrules.Options{File: bs.file(name), MaxRules: bs.maxRules, Dialect: bs.dialect})
+	if err != nil {
+		return &parsedContent{err: err}
+	}
+	if bs.nameRulesByNumber {
+		for i := range cfg.Rules {
+			cfg.Rules[i].ID = ""
+		}
+	}
+	return &parsedContent{sum: sha256.Sum256(content), rules: corsrules.Compile(cfg)}
+}
+
+// newDocument returns a document for a bucket.
+func (bs *buckets) newDocument(name string) *bucketDocument {
+	bs.mu.Lock()
+	defer bs.mu.Unlock()
+	d := &bucketDocument{buckets: bs, name: name}
+	if !bs.closed {
+		d.handle = bs.opts.Store.OpenBucket(name, bs.opts.metricsOptions())
+	}
+	return d
+}
+
+// dropUnused drops what was not requested for a long time, until the configuration ends.
+func (bs *buckets) dropUnused() {
 	ticker := time.NewTicker(unusedTime / 10)
 	defer ticker.Stop()
 	for {
 		select {
-		case <-b.ctx.Done():
+		case <-bs.ctx.Done():
 			return
-		case now := <-ticker.C:
-			for known := range b.all() {
-				if elapsed(&known.used, now) > unusedTime {
-					mu := b.lock(known.name)
-					b.forget(known.name)
-					mu.Unlock()
-				}
+		case <-ticker.C:
+			if bs.outage.current() != nil { // they could not be loaded again
+				continue
+			}
+			for b := range bs.all() {
+				b.dropIfUnused()
 			}
 		}
 	}
 }
 
-func (b *buckets) close() {
-	if b.other == nil {
+func (bs *buckets) close() {
+	if bs.overflow == nil {
 		return
 	}
-	for i := range b.locks { // so that none is being published
-		b.locks[i].Lock()
-		defer b.locks[i].Unlock()
+	bs.mu.Lock()
+	bs.closed = true // a document that is loaded from here on has no counters
+	all := slices.AppendSeq(slices.Collect(bs.all()), maps.Values(bs.unloaded))
+	bs.mu.Unlock()
+	for _, b := range all {
+		b.close()
 	}
-	b.closed = true
-	for known := range b.all() { // and keep it, for requests that are under way
-		known.document.Close()
+	bs.overflow.handle.Close()
+}
+
+// Reports implements Reporter.
+func (bs *buckets) Reports() []Report {
+	var reports []Report
+	for b := range bs.all() {
+		if report := b.report(); report.Rules != nil {
+			reports = append(reports, report)
+		}
 	}
-	b.other.Metrics.Close()
+	slices.SortFunc(reports, func(a, b Report) int { return cmp.Compare(a.Rules.Name, b.Rules.Name) })
+	return append(reports, Report{Rules: bs.other, Status: Status{Err: bs.outage.current()}})
 }
 
 // overflow counts for the buckets that have no counters of their own: those without a

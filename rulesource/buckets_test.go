@@ -3,247 +3,67 @@ package rulesource
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
 	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
 	"github.com/caddy-oss-cors/caddy-oss-cors/metrics"
 )
 
-const document = `<CORSConfiguration><CORSRule><AllowedOrigin>%s</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule></CORSConfiguration>`
-
-func newContext(t testing.TB) caddy.Context {
-	t.Helper()
-	ctx, err := caddy.ProvisionContext(&caddy.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := caddy.NewContext(ctx)
-	t.Cleanup(cancel)
-	return ctx
-}
-
-func openDirectory(t testing.TB, dir string, refresh time.Duration) *Directory {
-	t.Helper()
-	return openLogged(t, dir, refresh, zap.NewNop())
-}
-
-func openLogged(t testing.TB, dir string, refresh time.Duration, log *zap.Logger) *Directory {
-	t.Helper()
-	s := &Directory{Path: dir, RefreshOptions: RefreshOptions{Refresh: caddy.Duration(refresh)}}
-	if err := s.Open(newContext(t), &Options{Logger: log, Store: metrics.NewStore()}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Cleanup() })
-	return s
-}
-
-func write(t testing.TB, dir, bucket, origin string) {
-	t.Helper()
-	path := filepath.Join(dir, bucket+".xml")
-	if err := os.WriteFile(path+".new", fmt.Appendf(nil, document, origin), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// reason asks a bucket's rules for a GET by https://app.example.com.
-func reason(t testing.TB, s Source, bucket string) string {
-	t.Helper()
-	rules, err := s.Rules(context.Background(), bucket)
-	if err != nil {
-		return "unreachable"
-	}
-	return rules.Decide(fromApp).Reason.String()
-}
-
-func eventually(t testing.TB, want string, got func() string) {
-	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for got() != want {
-		if time.Now().After(deadline) {
-			t.Fatalf("got %q, want %q", got(), want)
-		}
-		time.Sleep(time.Millisecond)
-	}
-}
-
-func TestDirectory(t *testing.T) {
-	dir := t.TempDir()
-	write(t, dir, "allows", "https://app.example.com")
-	write(t, dir, "denies", "https://other.example.com")
-	if err := os.WriteFile(filepath.Join(dir, "broken.xml"), []byte("<CORSConfiguration>"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s := openDirectory(t, dir, 10*time.Millisecond)
-	for _, c := range []struct{ desc, bucket, want string }{
-		{"a rule matches", "allows", ""},
-		{"no rule matches", "denies", "origin"},
-		{"no document: not enabled", "nothing", "no_rules"},
-		{"no bucket: not enabled", "", "no_rules"},
-		{"a bad document denies", "broken", "origin"},
-	} {
-		if got := reason(t, s, c.bucket); got != c.want {
-			t.Errorf("%s: %q, want %q", c.desc, got, c.want)
-		}
-	}
-
-	write(t, dir, "denies", "https://app.example.com")
-	eventually(t, "", func() string { return reason(t, s, "denies") })
-	write(t, dir, "nothing", "https://app.example.com")
-	eventually(t, "", func() string { return reason(t, s, "nothing") })
-	write(t, dir, "broken", "https://app.example.com")
-	eventually(t, "", func() string { return reason(t, s, "broken") })
-
-	if err := os.WriteFile(filepath.Join(dir, "allows.xml"), []byte("<"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	known := s.find("allows")
-	eventually(t, "true", func() string {
-		reason(t, s, "allows")
-		return fmt.Sprint(known.document.Status().Err != nil)
-	})
-	if got := reason(t, s, "allows"); got != "" {
-		t.Errorf("the last good rules are not in force: %q", got)
-	}
-	if err := os.Remove(filepath.Join(dir, "allows.xml")); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "no_rules", func() string { return reason(t, s, "allows") })
-}
-
-func TestDirectory_missingIsUnreachableAndMayComeLater(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "late")
-	s := openDirectory(t, dir, 10*time.Millisecond)
-	if got := reason(t, s, "one"); got != "unreachable" {
-		t.Errorf("got %q", got)
-	}
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	write(t, dir, "one", "https://app.example.com")
-	if got := reason(t, s, "one"); got != "" {
-		t.Errorf("once there: %q", got)
-	}
-	if err := os.Rename(dir, dir+".away"); err != nil {
-		t.Fatal(err)
-	}
-	time.Sleep(20 * time.Millisecond)
-	for range 100 {
-		if got := reason(t, s, "one"); got != "" {
-			t.Fatalf("gone again, the last good rules are not in force: %q", got)
-		}
-	}
-}
-
-// A change is in force within refresh, even for a bucket that nobody asked for meanwhile.
-func TestBuckets_noRequestSeesRulesOlderThanRefresh(t *testing.T) {
-	dir := t.TempDir()
-	write(t, dir, "idle", "https://other.example.com")
-	const refresh = 50 * time.Millisecond
-	s := openDirectory(t, dir, refresh)
-	reason(t, s, "idle")
-	write(t, dir, "idle", "https://app.example.com")
-	time.Sleep(refresh)
-	if got := reason(t, s, "idle"); got != "" {
-		t.Errorf("after refresh the old rules answer: %q", got)
-	}
-}
-
-func TestBuckets_oneReadHoweverManyWait(t *testing.T) {
-	s := openDirectory(t, t.TempDir(), time.Minute)
-	var mu sync.Mutex
-	reads := 0
-	release := make(chan struct{})
-	s.read = func(context.Context, string) ([]byte, error) {
-		mu.Lock()
-		reads++
-		mu.Unlock()
-		<-release
-		return fmt.Appendf(nil, document, "https://app.example.com"), nil
-	}
-	var wg sync.WaitGroup
-	for range 100 {
-		wg.Go(func() {
-			if got := reason(t, s, "one"); got != "" {
-				t.Errorf("got %q", got)
-			}
-		})
-	}
-	eventually(t, "1", func() string { mu.Lock(); defer mu.Unlock(); return fmt.Sprint(reads) })
-	close(release)
-	wg.Wait()
-	if reads != 1 {
-		t.Errorf("%d reads", reads)
-	}
-}
-
-// What a slow read brings is as old as its beginning.
-func TestBuckets_aSlowReadIsOldWhenItEnds(t *testing.T) {
-	const refresh = 200 * time.Millisecond
-	for _, c := range []struct {
-		desc  string
-		takes time.Duration // a read
-		asked time.Duration // when rules are asked for, since a read began
-	}{
-		{"after it", refresh, refresh * 3 / 2},
-		{"during it", refresh * 2, refresh * 3 / 2},
-	} {
-		dir := t.TempDir()
-		write(t, dir, "slow", "https://other.example.com")
-		s := openDirectory(t, dir, refresh)
-		read := s.read
-		s.read = func(ctx context.Context, bucket string) ([]byte, error) {
-			content, err := read(ctx, bucket)
-			time.Sleep(c.takes)
-			return content, err
-		}
-		began := time.Now()
-		go reason(t, s, "slow")
-		time.Sleep(refresh / 4)
-		write(t, dir, "slow", "https://app.example.com")
-		time.Sleep(time.Until(began.Add(c.asked)))
-		if got := reason(t, s, "slow"); got != "" {
-			t.Errorf("%s: later than refresh the old rules answer: %q", c.desc, got)
-		}
-	}
-}
-
 func TestBuckets_namesThatDoNotExistGrowNothing(t *testing.T) {
-	s := openDirectory(t, t.TempDir(), time.Minute)
-	s.read = func(context.Context, string) ([]byte, error) { return nil, os.ErrNotExist }
-	for i := range 5 * maxUnknown {
-		reason(t, s, fmt.Sprintf("name-%d", i))
+	s, _ := openShelf(t, time.Minute, newLogged().Options)
+	for i := range 5 * maxUnloaded {
+		if got := reason(t, s, fmt.Sprintf("name-%d", i)); got != "no_rules" {
+			t.Fatal(got)
+		}
 	}
-	if known := len(s.Reports()) - 1; known != 0 || len(s.unknown.seen) > maxUnknown { // one is of all others
-		t.Errorf("%d known, %d unknown", known, len(s.unknown.seen))
+	if loaded := len(s.Reports()) - 1; loaded != 0 || len(s.unloaded) > maxUnloaded { // one is of all others
+		t.Errorf("%d loaded, %d not", loaded, len(s.unloaded))
 	}
 }
 
-// A name that OSS would not allow has no document, whatever lies in the directory.
+// While so many names are being read that none can be forgotten, no more are.
+func TestBuckets_readsUnderWayAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, documents := openShelf(t, refresh, newLogged().Options)
+		documents.put("loaded", app)
+		expect(t, s, "loaded", "", 0)
+		heal := documents.hang(t)
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		for i := range maxUnloaded {
+			if _, err := s.Rules(gone, fmt.Sprintf("name-%d", i)); err == nil {
+				t.Fatal("there are rules")
+			}
+		}
+		expect(t, s, "one-more", "unreachable", 0)
+		expect(t, s, "loaded", "", 0)
+		heal()
+		time.Sleep(refresh)
+		expect(t, s, "one-more", "no_rules", 0)
+	})
+}
+
+// A name that OSS would not allow does not have a document, whatever is in the directory.
 func TestBuckets_theLongestName(t *testing.T) {
 	dir := t.TempDir()
-	s := openDirectory(t, dir, time.Minute)
+	s := openDirectory(t, dir, time.Minute, newLogged().Options)
 	for n, want := range map[int]string{maxName: "", maxName + 1: "no_rules"} {
 		name := strings.Repeat("a", n)
-		write(t, dir, name, "https://app.example.com")
+		writeBucket(t, dir, name, app)
 		if got := reason(t, s, name); got != want {
 			t.Errorf("%d bytes: %q; want %q", n, got, want)
 		}
 	}
-	if known := len(s.Reports()) - 1; known != 1 {
-		t.Errorf("%d buckets are known; want 1", known)
+	if loaded := len(s.Reports()) - 1; loaded != 1 {
+		t.Errorf("%d buckets are loaded; want 1", loaded)
 	}
 }
 
@@ -263,6 +83,17 @@ func tenRules(bucket int) []byte {
 	return cfg.Marshal()
 }
 
+// tenant is a bucket's document of ten rules.
+type tenant string
+
+func (name tenant) read(context.Context) ([]byte, look, error) {
+	var number int
+	_, err := fmt.Sscanf(string(name), "tenant-%d", &number)
+	return tenRules(number), look{}, err
+}
+
+func (tenant) look(context.Context) (look, error) { return look{}, nil }
+
 func heap() uint64 {
 	runtime.GC()
 	runtime.GC()
@@ -273,13 +104,9 @@ func heap() uint64 {
 
 func TestBuckets_memory(t *testing.T) {
 	const n = 10_000
-	s := openDirectory(t, t.TempDir(), time.Hour)
+	s := openDirectory(t, t.TempDir(), time.Hour, &Options{Logger: zap.NewNop(), Store: metrics.NewStore()})
+	s.document = func(bucket string) reader { return tenant(bucket) }
 	size := len(tenRules(n))
-	s.read = func(_ context.Context, bucket string) ([]byte, error) {
-		var i int
-		_, err := fmt.Sscanf(bucket, "tenant-%d", &i)
-		return tenRules(i), err
-	}
 	before := heap()
 	for i := range n {
 		if got := reason(t, s, fmt.Sprintf("tenant-%d", i)); got != "origin" {
@@ -295,11 +122,31 @@ func TestBuckets_memory(t *testing.T) {
 	runtime.KeepAlive(s)
 }
 
+// A handler whose buckets nobody requests costs kilobytes.
+func TestBuckets_memoryOfAHandler(t *testing.T) {
+	const n = 1000
+	dir, opts := t.TempDir(), &Options{Logger: zap.NewNop(), Store: metrics.NewStore()}
+	sources, ctx := make([]*Directory, n), newContext(t)
+	before := heap()
+	for i := range sources {
+		sources[i] = &Directory{Path: dir}
+		if err := sources[i].Open(ctx, opts); err != nil {
+			t.Fatal(err)
+		}
+	}
+	used := (heap() - before) / n
+	t.Logf("%d bytes a source", used)
+	if used > 4<<10 {
+		t.Error("more than 4 KB")
+	}
+	runtime.KeepAlive(sources)
+}
+
 func BenchmarkBuckets(b *testing.B) {
-	for _, n := range []int{1, 10_000, 100_000} {
+	for _, n := range []int{1, 100, 10_000, 100_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			s := openDirectory(b, b.TempDir(), time.Hour)
-			s.read = func(context.Context, string) ([]byte, error) { return tenRules(0), nil }
+			s := openDirectory(b, b.TempDir(), time.Hour, &Options{Logger: zap.NewNop(), Store: metrics.NewStore()})
+			s.document = func(string) reader { return tenant("tenant-0") }
 			names := make([]string, n)
 			for i := range names {
 				names[i] = fmt.Sprintf("tenant-%d", i)
@@ -307,17 +154,110 @@ func BenchmarkBuckets(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
-			request := corsrules.ReadRequest(&http.Request{Method: "GET", Header: http.Header{"Origin": {"https://app9.tenant0.example.com"}}})
 			b.ReportAllocs()
 			i := 0
 			for b.Loop() {
 				rules, _ := s.Rules(context.Background(), names[i%n])
-				rules.Decide(request)
+				rules.Decide(fromApp)
 				i++
 			}
 		})
 	}
 }
 
-// fromApp is an actual request that the tests' rules allow.
-var fromApp = corsrules.ReadRequest(&http.Request{Method: "GET", Host: "bucket.example", Header: http.Header{"Origin": {"https://app.example.com"}}})
+// BenchmarkOneBucket has all processors request one bucket, whose lock they share.
+func BenchmarkOneBucket(b *testing.B) {
+	s, documents := openShelf(b, time.Hour, &Options{Logger: zap.NewNop(), Store: metrics.NewStore()})
+	documents.put("b", app)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			_, _ = s.Rules(context.Background(), "b")
+		}
+	})
+}
+
+func TestDirectory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir, l := t.TempDir(), newLogged()
+		writeBucket(t, dir, "allows", app)
+		writeBucket(t, dir, "denies", other)
+		write(t, filepath.Join(dir, "broken.xml"), []byte("<CORSConfiguration>"))
+		s := openDirectory(t, dir, refresh, l.Options)
+		for _, c := range []struct{ desc, bucket, want string }{
+			{"a rule matches", "allows", ""},
+			{"no rule matches", "denies", "origin"},
+			{"without a document CORS is not enabled", "nothing", "no_rules"},
+			{"without a bucket CORS is not enabled", "", "no_rules"},
+			{"a bad document denies", "broken", "origin"},
+		} {
+			if got := reason(t, s, c.bucket); got != c.want {
+				t.Errorf("%s: %q, want %q", c.desc, got, c.want)
+			}
+		}
+
+		writeBucket(t, dir, "denies", app)
+		writeBucket(t, dir, "nothing", app)
+		writeBucket(t, dir, "broken", app)
+		write(t, filepath.Join(dir, "allows.xml"), []byte("<"))
+		time.Sleep(refresh)
+		for _, bucket := range []string{"denies", "nothing", "broken", "allows"} {
+			if got := reason(t, s, bucket); got != "" {
+				t.Errorf("%s: %q", bucket, got)
+			}
+		}
+		for _, report := range s.Reports() {
+			if failed := report.Status.Err != nil; failed != (report.Rules.Name == "allows") {
+				t.Errorf("%s: %v", report.Rules.Name, report.Status.Err)
+			}
+		}
+		if err := os.Remove(filepath.Join(dir, "allows.xml")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(refresh)
+		expect(t, s, "allows", "no_rules", 0)
+	})
+}
+
+func TestDirectory_missingIsUnreachableAndMayComeLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "late")
+		s := openDirectory(t, dir, refresh, newLogged().Options)
+		expect(t, s, "one", "unreachable", 0)
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		writeBucket(t, dir, "one", app)
+		time.Sleep(refresh / 2) // for so long the failure is remembered
+		expect(t, s, "one", "", 0)
+		if err := os.Rename(dir, dir+".away"); err != nil {
+			t.Fatal(err)
+		}
+		for range 10 {
+			time.Sleep(refresh / 2)
+			expect(t, s, "one", "", 0)
+		}
+	})
+}
+
+// Documents that are not regular files are refused, and nothing waits for them.
+func TestDirectory_notARegularFile(t *testing.T) {
+	dir := t.TempDir()
+	for bucket, make := range notRegularFiles {
+		make(t, filepath.Join(dir, bucket+".xml"))
+	}
+	s := openDirectory(t, dir, MinRefresh, newLogged().Options)
+	for range 3 {
+		for bucket := range notRegularFiles {
+			expect(t, s, bucket, "unreachable", time.Second)
+		}
+		time.Sleep(MinRefresh)
+	}
+	for bucket := range notRegularFiles {
+		if err := os.RemoveAll(filepath.Join(dir, bucket+".xml")); err != nil {
+			t.Fatal(err)
+		}
+		writeBucket(t, dir, bucket, app)
+		time.Sleep(MinRefresh)
+		expect(t, s, bucket, "", time.Second)
+	}
+}

@@ -169,6 +169,11 @@ func (s *Config) Rules(context.Context, string) (*Rules, error) { return s.docum
 // Reports implements Reporter.
 func (s *Config) Reports() []Report { return []Report{s.document.Report()} }
 
+// Shadow implements Shadower.
+func (s *Config) Shadow(path string) Source {
+	return &File{Path: path, RefreshOptions: RefreshOptions{MaxRules: corsrules.MaxBlocks}}
+}
+
 // Cleanup implements caddy.CleanerUpper.
 func (s *Config) Cleanup() error {
 	if s.document != nil {
@@ -178,7 +183,7 @@ func (s *Config) Cleanup() error {
 }
 
 var (
-	_ Source             = (*Config)(nil)
 	_ Reporter           = (*Config)(nil)
+	_ Shadower           = (*Config)(nil)
 	_ caddy.CleanerUpper = (*Config)(nil)
 )

@@ -17,7 +17,7 @@ func init() {
 }
 
 // Directory reads the rules of each bucket from <bucket>.xml in a directory, when the
-// bucket is first asked for, and again as it is used. It never writes.
+// bucket is first requested, and again as it is used. It never writes.
 type Directory struct {
 	// Path is the directory, relative to the working directory. Global placeholders
 	// such as {env.HOME} work. Required.
@@ -60,21 +60,25 @@ func (s *Directory) Open(ctx caddy.Context, opts *Options) error {
 		return fmt.Errorf("rules directory %s: %w", s.Path, err)
 	}
 	s.file = func(bucket string) string { return filepath.Join(dir, bucket+".xml") }
-	s.read = func(_ context.Context, bucket string) ([]byte, error) { return readFrom(dir, s.file(bucket)) }
+	s.document = func(bucket string) reader { return directoryFile{regularFile(s.file(bucket)), dir} }
 	return s.open(ctx, s.RefreshOptions, opts)
 }
 
-// readFrom reads a document of a directory. Where the directory itself is missing, it is
-// not known whether there is one: a mount may be late.
-func readFrom(dir, path string) ([]byte, error) {
-	content, err := readDocument(path)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return content, err
+// directoryFile is a bucket's document in a directory. While the directory itself is
+// missing, as when a mount is late, it is not certain that there is no document.
+type directoryFile struct {
+	regularFile
+	dir string
+}
+
+func (f directoryFile) read(ctx context.Context) ([]byte, look, error) {
+	content, seen, err := f.regularFile.read(ctx)
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, dirErr := os.Stat(f.dir); dirErr != nil {
+			return nil, look{}, fmt.Errorf("rules directory: %s", dirErr) // not as fs.ErrNotExist
+		}
 	}
-	if _, dirErr := os.Stat(dir); dirErr != nil {
-		return nil, fmt.Errorf("rules directory: %s", dirErr) // not as fs.ErrNotExist
-	}
-	return nil, err
+	return content, seen, err
 }
 
 // Cleanup implements caddy.CleanerUpper.
@@ -84,7 +88,8 @@ func (s *Directory) Cleanup() error {
 }
 
 var (
-	_ Source                = (*Directory)(nil)
+	_ PerBucket             = (*Directory)(nil)
+	_ Reporter              = (*Directory)(nil)
 	_ caddy.CleanerUpper    = (*Directory)(nil)
 	_ caddyfile.Unmarshaler = (*Directory)(nil)
 )

@@ -3,19 +3,18 @@ package rulesource
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-
-	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
 )
 
 func init() {
 	caddy.RegisterModule(new(File))
 }
+
+// maxFileReads bounds the reads of a file that hang, one after another, as on a lost mount.
+const maxFileReads = 8
 
 // File reads the rules from a file, and again whenever its content changes. A file that
 // is missing, empty or bad stops Caddy's start; one that becomes so later leaves the last
@@ -28,6 +27,8 @@ type File struct {
 	RefreshOptions
 
 	document *Document
+	file     reader
+	reads    chan struct{} // slots
 }
 
 // CaddyModule returns the Caddy module information.
@@ -54,28 +55,33 @@ func (s *File) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 
 // Open implements Source.
 func (s *File) Open(ctx caddy.Context, opts *Options) error {
-	refresh, err := s.check()
-	if err != nil {
-		return err
-	}
 	path, err := caddy.NewReplacer().ReplaceOrErr(s.Path, true, true)
 	if err != nil {
 		return fmt.Errorf("rules file %s: %w", s.Path, err)
 	}
+	return s.openOn(ctx, path, regularFile(path), opts)
+}
+
+func (s *File) openOn(ctx context.Context, path string, file reader, opts *Options) error {
+	refresh, err := s.check()
+	if err != nil {
+		return err
+	}
 	s.document = NewDocument(s.Path, path, s.MaxRules, opts)
-	content, err := readDocument(path)
+	s.file, s.reads = file, make(chan struct{}, maxFileReads)
+	content, err := s.read(ctx)
 	if err != nil {
 		return fmt.Errorf("rules file: %w", err)
 	}
 	if err := s.document.Load(content); err != nil {
 		return err
 	}
-	go s.keepCurrent(ctx, path, refresh)
+	go s.keepCurrent(ctx, refresh)
 	return nil
 }
 
-// keepCurrent looks at the file until ctx is done.
-func (s *File) keepCurrent(ctx context.Context, path string, refresh time.Duration) {
+// keepCurrent reads the file again and again until ctx is done.
+func (s *File) keepCurrent(ctx context.Context, refresh time.Duration) {
 	ticker := time.NewTicker(refresh)
 	defer ticker.Stop()
 	for {
@@ -84,36 +90,41 @@ func (s *File) keepCurrent(ctx context.Context, path string, refresh time.Durati
 			return
 		case <-ticker.C:
 		}
-		if content, err := readDocument(path); err != nil {
+		content, err := s.read(ctx)
+		switch {
+		case ctx.Err() != nil: // which may be why
+			return
+		case err != nil:
 			s.document.Failed(err)
-		} else {
+		default:
 			_ = s.document.Load(content) // the document logs and counts it
 		}
 	}
 }
 
-// readDocument reads a document from a regular file.
-func readDocument(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		if wd, wdErr := os.Getwd(); wdErr == nil && !filepath.IsAbs(path) {
-			return nil, fmt.Errorf("%w (looked for in the working directory, %s)", err, wd)
-		}
-		return nil, err
+// read reads the file, but does not wait for it longer than readDeadline.
+func (s *File) read(ctx context.Context) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, readDeadline)
+	defer cancel()
+	content, err := callWithin(ctx, s.reads, func() ([]byte, error) {
+		return readSettled(ctx, s.file, s.document.holds)
+	})
+	if ctx.Err() != nil && err != nil {
+		err = fmt.Errorf("%s: %w", s.document.parsing.File, err)
 	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file, which rules are read from", path)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return corsrules.ReadDocument(f, info.Size())
+	return content, err
 }
 
 // Rules implements Source.
 func (s *File) Rules(context.Context, string) (*Rules, error) { return s.document.Rules(), nil }
+
+// Reports implements Reporter.
+func (s *File) Reports() []Report { return []Report{s.document.Report()} }
+
+// Shadow implements Shadower.
+func (s *File) Shadow(path string) Source {
+	return &File{Path: path, RefreshOptions: s.RefreshOptions}
+}
 
 // Cleanup implements caddy.CleanerUpper.
 func (s *File) Cleanup() error {
@@ -124,7 +135,8 @@ func (s *File) Cleanup() error {
 }
 
 var (
-	_ Source                = (*File)(nil)
+	_ Reporter              = (*File)(nil)
+	_ Shadower              = (*File)(nil)
 	_ caddy.CleanerUpper    = (*File)(nil)
 	_ caddyfile.Unmarshaler = (*File)(nil)
 )

@@ -61,6 +61,14 @@ func (s *Inline) Open(_ caddy.Context, opts *Options) error {
 // Rules implements Source.
 func (s *Inline) Rules(context.Context, string) (*Rules, error) { return s.document.Rules(), nil }
 
+// Reports implements Reporter.
+func (s *Inline) Reports() []Report { return []Report{s.document.Report()} }
+
+// Shadow implements Shadower.
+func (s *Inline) Shadow(path string) Source {
+	return &File{Path: path, RefreshOptions: RefreshOptions{MaxRules: s.MaxRules}}
+}
+
 // Cleanup implements caddy.CleanerUpper.
 func (s *Inline) Cleanup() error {
 	if s.document != nil {
@@ -70,7 +78,8 @@ func (s *Inline) Cleanup() error {
 }
 
 var (
-	_ Source                = (*Inline)(nil)
+	_ Reporter              = (*Inline)(nil)
+	_ Shadower              = (*Inline)(nil)
 	_ caddy.CleanerUpper    = (*Inline)(nil)
 	_ caddyfile.Unmarshaler = (*Inline)(nil)
 )

@@ -31,7 +31,8 @@ type RefreshOptions struct {
 	// be when it is used: a change is in force within it. Default: 5s; at least 10ms.
 	Refresh caddy.Duration `json:"refresh,omitempty"`
 
-	// MaxRules is how many rules a document may have, at most 200. Default: 10, as in OSS.
+	// MaxRules is how many rules a document may have, at most 200. Default: 10, as in OSS;
+	// for a document in a storage, 100, as in S3. OSS limits what its clients store to 10.
 	MaxRules int `json:"max_rules,omitempty"`
 }
 

@@ -30,11 +30,68 @@ type Source interface {
 	Rules(ctx context.Context, bucket string) (*Rules, error)
 }
 
+// What else a Source can do, it says by implementing one of the following.
+
 // PerBucket is a Source that has rules for each of many buckets, and so needs to be told
 // which one a request is for.
 type PerBucket interface {
 	Source
+
+	// PerBucket is not called.
 	PerBucket()
+}
+
+// Reporter is a Source that tells what it has in force, for the admin API.
+type Reporter interface {
+	Source
+
+	// Reports may be called from any goroutine. Those of many buckets are of the buckets
+	// that are loaded, sorted by name, and of metrics.OtherBuckets, which all others
+	// count as. A source of one document has one.
+	Reports() []Report
+}
+
+// Writable is a PerBucket source whose documents can be changed, by the bucket API. Its
+// methods may be called from any goroutine, with names that OSS allows, and return when ctx
+// is done.
+type Writable interface {
+	PerBucket
+
+	// Load returns a bucket's document as it is stored now; fs.ErrNotExist if there is
+	// none.
+	Load(ctx context.Context, bucket string) ([]byte, error)
+
+	// Store stores a bucket's document, whole or not at all, and puts it in force. When it
+	// returns nil, both have happened. When ctx was done before that, both may still happen
+	// later.
+	Store(ctx context.Context, bucket string, document []byte) error
+
+	// Delete deletes a bucket's document, if there is one, and puts that in force, as
+	// Store does.
+	Delete(ctx context.Context, bucket string) error
+
+	// MaxDocumentRules is how many rules a document may have, as in corsrules.Options.
+	MaxDocumentRules() int
+}
+
+// Shadower is a Source of one document, to which candidate rules can be compared.
+type Shadower interface {
+	Source
+
+	// Shadow returns a source of candidate rules in a file, which is read as often, and may
+	// have as many rules, as those in force. It is opened later than this Source, without
+	// a Store.
+	Shadow(path string) Source
+}
+
+// Report is what a source has in force for one rule set.
+type Report struct {
+	Rules *Rules
+
+	// Document is where the rules come from: a file's path, for instance.
+	Document string
+
+	Status Status
 }
 
 // Options are what the handler tells its source. They do not change.
@@ -96,3 +153,6 @@ func (r *Rules) Count(kind metrics.Kind, d corsrules.Decision, origin string) ui
 	}
 	return 0
 }
+
+// Hits returns how many requests of a kind the i-th rule matched, from 0.
+func (r *Rules) Hits(kind metrics.Kind, i int) uint64 { return r.hits[i].Hits(kind) }

@@ -4,10 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io/fs"
-	"os"
 	"path"
-	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -23,21 +22,28 @@ func init() {
 // DefaultPrefix is where Storage keeps its documents.
 const DefaultPrefix = "oss_cors"
 
+// maxWrites bounds how many documents are written at the same time.
+const maxWrites = 64
+
 // Storage keeps the rules of each bucket in Caddy's configured storage: files by default;
 // Redis, Consul or a database with a storage module, so that a fleet shares its rules. A
-// bucket's document is read when it is first asked for, and again as it is used, so that
+// bucket's document is read when it is first requested, and again as it is used, so that
 // a change at one proxy is in force at all within refresh. The bucket API writes here.
+//
+// That a bucket has no document counts only if the storage can be read, as a marker shows:
+// see marker.
 type Storage struct {
 	// Prefix is what the keys begin with: a bucket's document is at
-	// <prefix>/<bucket>.xml. Default: "oss_cors".
+	// <prefix>/<bucket>.xml, the marker at <prefix>/.oss_cors. Default: "oss_cors".
 	Prefix string `json:"prefix,omitempty"`
 
 	RefreshOptions
 
 	buckets
 	storage certmagic.Storage
-	mounted atomic.Bool            // of a storage of files: its directory has been there
-	writes  [stripes]chan struct{} // by bucket, the room for one write
+	marker  marker
+	seed    maphash.Seed             // so that nobody chooses names that wait for each other
+	writes  [maxWrites]chan struct{} // by bucket, the slot for one write
 }
 
 // CaddyModule returns the Caddy module information.
@@ -67,60 +73,94 @@ func (s *Storage) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 
 // Open implements Source.
 func (s *Storage) Open(ctx caddy.Context, opts *Options) error {
+	return s.openOn(ctx, ctx.Storage(), opts)
+}
+
+func (s *Storage) openOn(ctx context.Context, storage certmagic.Storage, opts *Options) error {
 	prefix := s.Prefix
 	if prefix == "" {
 		prefix = DefaultPrefix
 	}
 	if !fs.ValidPath(prefix) || prefix == "." {
-		return fmt.Errorf("rules storage: the prefix %q is no path of names divided by single slashes, such as %s", prefix, DefaultPrefix)
+		return fmt.Errorf("rules storage: the prefix %q is not a path of names divided by single slashes, such as %s", prefix, DefaultPrefix)
 	}
-	s.storage = ctx.Storage()
+	s.storage = storage
 	s.file = func(bucket string) string { return path.Join(prefix, bucket+".xml") }
-	s.read = s.stored
-	s.numbered = true
-	s.dialect = corsrules.DialectAny // the bucket API stores what clients of OSS and of S3 put
+	s.document = func(bucket string) reader { return storedDocument{s, s.file(bucket)} }
+	s.nameRulesByNumber = true
+	s.dialect = corsrules.DialectAny // clients of OSS and of S3 may have put a document
+	s.seed = maphash.MakeSeed()
 	for i := range s.writes {
 		s.writes[i] = make(chan struct{}, 1)
 	}
-	s.noteMount(ctx)
-	return s.open(ctx, s.RefreshOptions, opts)
+	if err := s.open(ctx, s.RefreshOptions, opts); err != nil {
+		return err
+	}
+	s.marker = marker{storage: storage, key: path.Join(prefix, ".oss_cors"), now: s.now, pause: s.refresh, log: opts.Logger}
+	go s.marker.open(ctx) // a storage that hangs does not keep Caddy from starting
+	return nil
 }
 
-// Load returns a bucket's document as it is stored now; fs.ErrNotExist: it has none.
-func (s *Storage) Load(ctx context.Context, bucket string) ([]byte, error) {
-	return s.readOne(ctx, bucket)
+// storedDocument is a bucket's document in a storage.
+type storedDocument struct {
+	source *Storage
+	key    string
 }
 
-func (s *Storage) stored(ctx context.Context, bucket string) ([]byte, error) {
-	content, err := s.storage.Load(ctx, s.file(bucket))
-	switch {
-	case err == nil:
-		s.mounted.Store(true)
-	case errors.Is(err, fs.ErrNotExist):
-		if mountErr := s.checkMount(); mountErr != nil {
-			return nil, mountErr
+func (d storedDocument) read(ctx context.Context) ([]byte, look, error) {
+	seen, err := d.look(ctx)
+	if err != nil {
+		return nil, look{}, err
+	}
+	if seen.size > maxStoredBytes {
+		return tooLong, seen, nil
+	}
+	content, err := d.source.storage.Load(ctx, d.key)
+	return content, seen, d.source.certain(ctx, err)
+}
+
+// maxStoredBytes is how long a stored document may be.
+const maxStoredBytes = corsrules.MaxS3DocumentBytes
+
+// tooLong stands for documents that are too long to be loaded: they are faulty in the same
+// way.
+var tooLong = make([]byte, maxStoredBytes+1)
+
+func (d storedDocument) look(ctx context.Context) (look, error) {
+	info, err := d.source.storage.Stat(ctx, d.key)
+	return newLook(info.Size, info.Modified), d.source.certain(ctx, err)
+}
+
+// certain returns the error of an operation of the storage. It is fs.ErrNotExist only where
+// the marker can still be read.
+func (s *Storage) certain(ctx context.Context, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		if markerErr := s.marker.prove(ctx); markerErr != nil {
+			return markerErr
 		}
 	}
-	return content, err
+	return err
 }
 
-// Store stores a bucket's document and puts it in force. When it returns nil the document
-// has been stored. When ctx was done before that, it may still be stored later.
-func (s *Storage) Store(ctx context.Context, bucket string, document []byte) error {
-	return s.write(ctx, bucket, func() error {
-		err := s.storage.Store(ctx, s.file(bucket), document)
-		if err == nil {
-			s.mounted.Store(true)
-		}
-		return err
+// Load implements Writable.
+func (s *Storage) Load(ctx context.Context, bucket string) ([]byte, error) {
+	return callWithin(ctx, s.firstReads, func() ([]byte, error) {
+		content, _, err := s.document(bucket).read(ctx)
+		return content, err
 	})
 }
 
-// Delete deletes a bucket's document, if there is one. When ctx was done before that, it
-// may still be deleted later.
+// Store implements Writable.
+func (s *Storage) Store(ctx context.Context, bucket string, document []byte) error {
+	return s.write(ctx, bucket, document, func() error {
+		return s.storage.Store(ctx, s.file(bucket), document)
+	})
+}
+
+// Delete implements Writable.
 func (s *Storage) Delete(ctx context.Context, bucket string) error {
-	return s.write(ctx, bucket, func() error {
-		err := s.storage.Delete(ctx, s.file(bucket))
+	return s.write(ctx, bucket, nil, func() error {
+		err := s.certain(ctx, s.storage.Delete(ctx, s.file(bucket)))
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
@@ -128,50 +168,29 @@ func (s *Storage) Delete(ctx context.Context, bucket string) error {
 	})
 }
 
-// write changes a bucket's document and puts that in force. A storage of files heeds no
-// context, so that a change can take place after it was given up. No other one of the
-// bucket begins before that here, lest the older undo the newer.
-func (s *Storage) write(ctx context.Context, bucket string, change func() error) error {
-	_, err := bounded(ctx, s.writes[stripe(bucket)], func() (any, error) {
-		if err := s.checkMount(); err != nil {
+// MaxDocumentRules implements Writable.
+func (s *Storage) MaxDocumentRules() int { return s.MaxRules }
+
+// write changes a bucket's document and puts that in force. FileStorage ignores its context,
+// so a write can finish after its caller gave up. Writes of one bucket therefore never
+// overlap in this process.
+func (s *Storage) write(ctx context.Context, bucket string, document []byte, change func() error) error {
+	slots := s.writes[maphash.String(s.seed, bucket)%maxWrites]
+	_, err := callWithin(ctx, slots, func() (any, error) {
+		began := s.now()
+		if err := s.marker.require(ctx); err != nil {
 			return nil, err
 		}
-		return nil, change()
+		err := change()
+		if err == nil {
+			s.written(bucket, document, began)
+		}
+		return nil, err
 	})
-	switch {
-	case err == nil:
-		_ = s.reload(ctx, bucket) // else in force within refresh, as at every other proxy
-	case ctx.Err() != nil:
+	if err != nil && ctx.Err() != nil {
 		err = fmt.Errorf("bucket %s: %w; what has begun may still take place", bucket, err)
 	}
 	return err
-}
-
-// noteMount looks whether the storage's directory is there, but lets no mount that hangs
-// keep Caddy from starting.
-func (s *Storage) noteMount(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, loadDeadline)
-	defer cancel()
-	_, _ = bounded(ctx, make(chan struct{}, 1), func() (any, error) { return nil, s.checkMount() })
-}
-
-// checkMount reports that the directory of a storage of files was there and is not any
-// more, as when a mount is lost. Otherwise every document would seem to have been deleted,
-// and what is written would lie hidden once the mount is back.
-func (s *Storage) checkMount() error {
-	files, ok := s.storage.(*certmagic.FileStorage)
-	if !ok {
-		return nil
-	}
-	_, err := os.Stat(files.Path)
-	switch {
-	case err == nil:
-		s.mounted.Store(true)
-		return nil
-	case !s.mounted.Load() && errors.Is(err, fs.ErrNotExist): // the first write makes it
-		return nil
-	}
-	return fmt.Errorf("the storage's directory: %s", err) // not as fs.ErrNotExist
 }
 
 // Cleanup implements caddy.CleanerUpper.
@@ -181,7 +200,9 @@ func (s *Storage) Cleanup() error {
 }
 
 var (
-	_ Source                = (*Storage)(nil)
+	_ PerBucket             = (*Storage)(nil)
+	_ Reporter              = (*Storage)(nil)
+	_ Writable              = (*Storage)(nil)
 	_ caddy.CleanerUpper    = (*Storage)(nil)
 	_ caddyfile.Unmarshaler = (*Storage)(nil)
 )

@@ -1,0 +1,219 @@
+package rulesource
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"time"
+)
+
+// A bucket has one state at a time. It follows from what its reads found and from when
+// they began, by a clock that never steps back:
+//
+//	state    what is known                        a request gets
+//	fresh    rules, read < refresh/2 ago          these rules
+//	due      rules, read < refresh ago            these rules
+//	absent   no document, < refresh ago           "CORS is not enabled"
+//	failing  the last read failed, < refresh ago, the last good rules, or the error
+//	         or one still hangs
+//	stale    nothing so new                       what a read finds; see patience
+//
+//	state    a read begins                        a request waits for a read
+//	fresh    no                                   no
+//	due      once refresh/2 is over               no
+//	absent   no                                   no
+//	failing  refresh/2 after the failure          no; for patience if there are no rules
+//	stale    with the first request               for patience
+//
+// So a change is in force within refresh, and the last good rules stay in force while there
+// is trouble. What is found counts as read when the read began: the document may have been
+// replaced while it took place.
+type state uint8
+
+const (
+	stale state = iota
+	fresh
+	due
+	absent
+	failing
+)
+
+// newerWait is how long a request waits for newer rules where older ones are known, or for
+// the next read of what could not be read: longer than a read takes in a healthy storage,
+// shorter than anyone notices.
+const newerWait = 100 * time.Millisecond
+
+// clock returns the time since some fixed moment. It never steps back, as the wall clock
+// can: no age is the difference of two wall-clock times.
+type clock func() time.Duration
+
+func newClock() clock {
+	start := time.Now()
+	return func() time.Duration { return time.Since(start) } // of its monotonic reading
+}
+
+// never is before everything.
+const never time.Duration = math.MinInt64 / 2
+
+// state returns the bucket's state at a time. The caller holds the lock, as for all methods
+// but rules and those that a read calls.
+func (b *bucket) state(now time.Duration) state {
+	age, refresh := now-b.freshAsOf, b.buckets.refresh
+	switch {
+	case age >= refresh && b.lastError != nil && (now-b.lastFailure < refresh || b.hanging > 0):
+		return failing
+	case age >= refresh:
+		return stale
+	case b.document == nil:
+		return absent
+	case age >= refresh/2:
+		return due
+	}
+	return fresh
+}
+
+// patience is how long after a read has begun a request waits for it.
+func (b *bucket) patience(s state) time.Duration {
+	switch {
+	case s == stale && b.document == nil:
+		return 2 * readDeadline // a read has ended by then
+	case s == stale, s == failing && b.document == nil:
+		return newerWait
+	}
+	return 0
+}
+
+// rules returns the rules in force, new enough if they can be had; nil if the bucket is
+// gone.
+func (b *bucket) rules(ctx context.Context) (*Rules, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	arrived := b.buckets.now()
+	b.lastUsed = arrived
+	for !b.gone {
+		if b.reading == nil && b.mayRead(arrived) {
+			b.startRead()
+		}
+		s := b.state(arrived)
+		patience := b.patience(s)
+		if b.reading == nil || patience == 0 || !b.await(ctx, min(b.reading.began, arrived)+patience) {
+			return b.answer(ctx, s)
+		}
+	}
+	return nil, nil
+}
+
+// answer returns what is known.
+func (b *bucket) answer(ctx context.Context, s state) (*Rules, error) {
+	switch {
+	case b.document != nil:
+		return b.document.rules, nil
+	case s == absent:
+		return b.buckets.other, nil
+	case b.lastError != nil:
+		return b.buckets.other, b.lastError
+	}
+	return b.buckets.other, fmt.Errorf("bucket %s: its rules have not been read yet: %w", b.name, cmp.Or(ctx.Err(), context.DeadlineExceeded))
+}
+
+// await reports whether the read under way ends before ctx does and the time comes. It
+// gives up the lock while it waits. The read may have begun too long ago for a request: the
+// next one will not have.
+func (b *bucket) await(ctx context.Context, until time.Duration) bool {
+	reading, timer := b.reading, time.NewTimer(until-b.buckets.now())
+	defer timer.Stop()
+	b.mu.Unlock()
+	defer b.mu.Lock()
+	select {
+	case <-reading.done:
+		return true
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// maxBackoff bounds the time until the next read of a document whose reads hang: 2^20 times
+// half of refresh.
+const maxBackoff = 20
+
+// mayRead reports whether a read may begin. After a failure it waits twice as long for each
+// earlier read that still hangs, because each of them holds a slot.
+func (b *bucket) mayRead(now time.Duration) bool {
+	if b.lastError != nil {
+		return now-b.lastFailure >= b.buckets.refresh/2<<min(b.hanging, maxBackoff)
+	}
+	return now >= b.nextRead
+}
+
+func (b *bucket) startRead() {
+	b.lastVersion++
+	b.reading = &bucketRead{began: b.buckets.now(), version: b.lastVersion, done: make(chan struct{})}
+	slots := b.buckets.firstReads
+	if b.document != nil {
+		slots = b.buckets.laterReads
+	}
+	go b.read(b.reading, slots)
+}
+
+// read reads the document, and puts in force what it finds.
+func (b *bucket) read(r *bucketRead, slots chan struct{}) {
+	// Requests that are under way when the configuration ends still need their rules.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(b.buckets.ctx), readDeadline)
+	defer cancel()
+	content, err := callWithin(ctx, slots, func() ([]byte, error) {
+		b.called(r)
+		defer b.returned(r)
+		return readSettled(ctx, b.buckets.document(b.name), b.holds)
+	})
+	var changed *parsedContent
+	if err == nil && !b.holds(content) {
+		changed = b.buckets.parse(b.name, content)
+	}
+
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	defer close(r.done)
+	b.reading = nil
+	if r.calling {
+		r.givenUp = true
+		b.hanging++
+	}
+	switch isAbsent := errors.Is(err, fs.ErrNotExist); {
+	case b.gone || r.version < b.version:
+	case err != nil && !isAbsent:
+		b.failed(err)
+	case isAbsent:
+		b.unload(r.version, r.began)
+	case changed != nil:
+		b.load(r.version, r.began, changed)
+	default:
+		b.found(r.version, r.began)
+		b.document.confirm()
+	}
+}
+
+func (b *bucket) called(r *bucketRead) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r.calling = true
+}
+
+func (b *bucket) returned(r *bucketRead) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r.calling = false
+	if r.givenUp {
+		b.hanging--
+	}
+}
+
+// holds reports whether content is what is in force.
+func (b *bucket) holds(content []byte) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.document != nil && b.document.holds(content)
+}

@@ -1,0 +1,139 @@
+package rulesource
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
+)
+
+const (
+	// readDeadline bounds a read: longer than any healthy storage takes, shorter than a
+	// browser's user waits.
+	readDeadline = 3 * time.Second
+
+	// settleTime is how long a document must not have been written before it is read.
+	// Times of change are no finer than the kernel's tick, at most 10 ms: two changes
+	// within one leave the same time.
+	settleTime = 20 * time.Millisecond
+
+	// maxLooks is how often a document is read that changes while it is.
+	maxLooks = 3
+)
+
+// callWithin runs call in a goroutine, holding a slot, and returns when it does or when ctx
+// is done. The slot is held until call returns: certmagic's FileStorage, for one, ignores
+// its context.
+func callWithin[T any](ctx context.Context, slots chan struct{}, call func() (T, error)) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	var none T
+	select {
+	case slots <- struct{}{}:
+	case <-ctx.Done():
+		return none, fmt.Errorf("not begun, because others have not ended: %w", ctx.Err())
+	}
+	done := make(chan result, 1)
+	go func() {
+		defer func() { <-slots }()
+		value, err := call()
+		done <- result{value, err}
+	}()
+	select {
+	case r := <-done:
+		return r.value, r.err
+	case <-ctx.Done():
+		return none, fmt.Errorf("no answer: %w", ctx.Err())
+	}
+}
+
+// reader reads one document. Its methods return fs.ErrNotExist where it is certain that
+// there is none.
+type reader interface {
+	read(ctx context.Context) ([]byte, look, error)
+	look(ctx context.Context) (look, error)
+}
+
+// look is what can be seen of a document without reading it.
+type look struct {
+	size     int64
+	modified int64 // Unix nanoseconds by the clock of whoever keeps the document; 0: not known
+}
+
+func newLook(size int64, modified time.Time) look {
+	l := look{size: size}
+	if !modified.IsZero() {
+		l.modified = modified.UnixNano()
+	}
+	return l
+}
+
+// isSettled reports whether the document has not been written for settleTime. Where the
+// clocks differ, it is taken to be so: the second look still finds most changes.
+func (l look) isSettled() bool {
+	return time.Since(time.Unix(0, l.modified)).Abs() >= settleTime
+}
+
+// readSettled reads a document that nobody is writing to: content that is not in force yet
+// counts only if a second look, after it was read, agrees with the first.
+func readSettled(ctx context.Context, document reader, inForce func([]byte) bool) ([]byte, error) {
+	for range maxLooks {
+		content, first, err := document.read(ctx)
+		if err != nil || inForce(content) {
+			return content, err
+		}
+		second, err := document.look(ctx)
+		switch {
+		case err != nil:
+			return nil, err
+		case second == first && first.isSettled():
+			return content, nil
+		}
+		select {
+		case <-time.After(settleTime):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return nil, errors.New("the document changes while it is read")
+}
+
+// regularFile reads a document from a file by its path.
+type regularFile string
+
+// read opens the file without waiting, as a named pipe without a writer would have it
+// wait, and looks at it while it is open, when nobody can put another in its place.
+func (path regularFile) read(context.Context) ([]byte, look, error) {
+	f, err := os.OpenFile(string(path), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		if wd, wdErr := os.Getwd(); wdErr == nil && !filepath.IsAbs(string(path)) {
+			return nil, look{}, fmt.Errorf("%w (looked for in the working directory, %s)", err, wd)
+		}
+		return nil, look{}, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, look{}, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, look{}, fmt.Errorf("%s is not a regular file: rules are read from regular files only", path)
+	}
+	content, err := corsrules.ReadDocument(f, info.Size())
+	return content, newLook(info.Size(), info.ModTime()), err
+}
+
+func (path regularFile) look(context.Context) (look, error) {
+	info, err := os.Stat(string(path))
+	if err != nil {
+		return look{}, err
+	}
+	return newLook(info.Size(), info.ModTime()), nil
+}
