@@ -22,6 +22,9 @@ need jq jq jq jq
 need openssl openssl openssl openssl
 need node nodejs nodejs node
 need npm npm nodejs-npm node
+need aws awscli awscli2 awscli
+need s3cmd s3cmd s3cmd s3cmd
+python3 -c 'import boto3' 2>/dev/null || need boto3 python3-boto3 python3-boto3 python-boto3
 
 if [ -z "$missing" ]; then
 	exit
