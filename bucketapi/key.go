@@ -3,6 +3,7 @@ package bucketapi
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
@@ -72,12 +73,5 @@ func checkPattern(pattern string) string {
 
 // actsOn reports whether a bucket is one of the key's.
 func (k Key) actsOn(bucket string) bool {
-	for _, pattern := range k.Buckets {
-		prefix, suffix, wildcard := strings.Cut(pattern, "*")
-		if pattern == bucket || wildcard && len(bucket) >= len(prefix)+len(suffix) &&
-			strings.HasPrefix(bucket, prefix) && strings.HasSuffix(bucket, suffix) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(k.Buckets, func(pattern string) bool { return corsrules.Match(pattern, bucket) })
 }

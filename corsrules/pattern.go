@@ -6,6 +6,13 @@ import "strings"
 // included.
 type pattern struct{ prefix, suffix string }
 
+// Match reports whether a value with at most one "*", which stands for any run of
+// characters, the empty one included, matches s. Case counts.
+func Match(value, s string) bool {
+	p, ok := newPattern(value)
+	return value == s || ok && p.matches(s)
+}
+
 // newPattern returns a value's pattern; ok is false where it has no "*".
 func newPattern(value string) (p pattern, ok bool) {
 	p.prefix, p.suffix, ok = strings.Cut(value, "*")
