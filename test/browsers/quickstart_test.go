@@ -165,7 +165,7 @@ func TestQuickstartBroken(t *testing.T) {
 // page, the proxy and the origin server on the given ports. It returns the page's origin.
 func startQuickstart(t *testing.T, dir string, ports []string) (page string) {
 	t.Helper()
-	env := []string{"PAGE_PORT=" + ports[0], "PROXY_PORT=" + ports[1], "ORIGIN_PORT=" + ports[2]}
+	env := []string{"PAGE_PORT=" + ports[0], "PROXY_PORT=" + ports[1], "ORIGIN_PORT=" + ports[2], "ADMIN_PORT=" + harness.FreePorts(t, 1)[0]}
 	harness.StartCaddy(t, dir, quickstartConfig, env, ports)
 	return "http://localhost:" + ports[0]
 }
