@@ -172,8 +172,9 @@ func TestDocsJSONRules(t *testing.T) {
 	}
 }
 
-// runShown runs a command line that a page shows, in a directory where cors.xml is. In a
-// URL of the documents' CDN the host is replaced by server's.
+// runShown runs a command line that a page shows, in a directory where cors.xml is, and what
+// the tests of the commands have: access.log and cors-new.xml. In a URL of the documents' CDN
+// the host is replaced by server's.
 func runShown(t *testing.T, line, server string) (printed string, status int) {
 	t.Helper()
 	self, err := os.Executable()
@@ -184,6 +185,9 @@ func runShown(t *testing.T, line, server string) (printed string, status int) {
 	cmd.Dir = t.TempDir()
 	write(t, filepath.Join(cmd.Dir, "cors.xml"), docsRules(t))
 	write(t, filepath.Join(cmd.Dir, "cors.json"), docsJSONRules(t))
+	for _, name := range []string{"access.log", "cors-new.xml"} {
+		write(t, filepath.Join(cmd.Dir, name), readPage(t, "internal/command/testdata/commands/"+name))
+	}
 	cmd.Env = append(os.Environ(), asCaddy+"=1")
 	out, err := cmd.CombinedOutput()
 	if err != nil && !errors.As(err, new(*exec.ExitError)) {

@@ -150,6 +150,20 @@ func TestCommands(t *testing.T) {
 		{"watch-json", 0, []string{"watch", "--address", admin, "--count", "1", "--json"}},
 		{"watch-away", 2, []string{"watch", "--address", "127.0.0.1:1"}},
 
+		{"replay", 1, []string{"replay", "--rules", "cors-new.xml", "access.log"}},
+		{"replay-json", 1, []string{"replay", "--rules", "cors-new.xml", "access.log", "--json"}},
+		{"replay-same", 0, []string{"replay", "--rules", "cors.xml", "access.log"}},
+		{"replay-live", 1, []string{"replay", "--rules", "cors.xml", "--live", "cors-new.xml", "access.log", "access.log"}},
+		{"replay-bucket", 0, []string{"replay", "--rules", "cors-new.xml", "--bucket", "photos", "access.log"}},
+		{"replay-not-a-log", 0, []string{"replay", "--rules", "cors.xml", "not-a.log", "-"}},
+		{"replay-suggest", 0, []string{"replay", "--suggest", "--allow-origin", "https://app.example.com,https://b.example.com", "--allow-origin", "https://c.example.com", "access.log"}},
+		{"replay-suggest-nothing", 2, []string{"replay", "--suggest", "--allow-origin", "https://x.example", "access.log"}},
+		{"replay-suggest-bad-origin", 2, []string{"replay", "--suggest", "--allow-origin", "https://*.*", "access.log"}},
+		{"replay-suggest-no-origin", 2, []string{"replay", "--suggest", "access.log"}},
+		{"replay-no-rules", 2, []string{"replay", "access.log"}},
+		{"replay-no-log", 2, []string{"replay", "--rules", "cors.xml"}},
+		{"replay-no-file", 2, []string{"replay", "--rules", "cors.xml", "missing.log"}},
+
 		{"no-command", 2, nil},
 		{"unknown-command", 2, []string{"exlpain"}},
 		{"unknown-flag", 2, []string{"lint", "cors.xml", "--fix"}},
@@ -162,6 +176,7 @@ func TestCommands(t *testing.T) {
 		{"help-test", 0, []string{"test", "--help"}},
 		{"help-status", 0, []string{"status", "--help"}},
 		{"help-watch", 0, []string{"watch", "--help"}},
+		{"help-replay", 0, []string{"replay", "--help"}},
 		{"help-lint", 0, []string{"lint", "--help"}},
 	}
 	for _, c := range cases {
