@@ -177,6 +177,7 @@ func (h *Handler) open(ctx caddy.Context) error {
 	opts := &rulesource.Options{
 		Name:             h.Name,
 		AllowCredentials: h.AllowCredentials,
+		ResponseVary:     h.ResponseVary,
 		Logger:           h.log,
 		Store:            metrics.Default,
 		Metrics:          metrics.Options{DeniedOrigins: metrics.DefaultDeniedOrigins, Shadow: h.Shadow != ""},
@@ -197,6 +198,7 @@ func (h *Handler) open(ctx caddy.Context) error {
 	h.site.Shadow = live.Shadow(h.Shadow)
 	return h.site.Shadow.Open(ctx, &rulesource.Options{
 		AllowCredentials: h.AllowCredentials,
+		ResponseVary:     h.ResponseVary,
 		Logger:           h.log.Named("shadow"),
 	})
 }

@@ -7,9 +7,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"go.uber.org/zap"
 )
 
 func init() {
@@ -59,6 +62,7 @@ func (s *Directory) Open(ctx caddy.Context, opts *Options) error {
 	if err != nil {
 		return fmt.Errorf("rules directory %s: %w", s.Path, err)
 	}
+	warnOfStrayFiles(ctx, dir, opts.Logger)
 	s.file = func(bucket string) string { return filepath.Join(dir, bucket+".xml") }
 	s.document = func(bucket string) reader { return directoryFile{regularFile(s.file(bucket)), dir} }
 	return s.open(ctx, s.RefreshOptions, opts)
@@ -79,6 +83,47 @@ func (f directoryFile) read(ctx context.Context) ([]byte, look, error) {
 		}
 	}
 	return content, seen, err
+}
+
+const (
+	// maxListed is how many entries of a directory are looked at: listing a very large one
+	// would delay the start.
+	maxListed = 10_000
+
+	// maxStrayFiles is how many names the warning has.
+	maxStrayFiles = 10
+)
+
+// warnOfStrayFiles warns of XML files that are never read, because no bucket can have their
+// name: OSS's names do not have dots, upper-case letters or underscores.
+func warnOfStrayFiles(ctx context.Context, dir string, log *zap.Logger) {
+	ctx, cancel := context.WithTimeout(ctx, readDeadline)
+	defer cancel()
+	names, err := callWithin(ctx, make(chan struct{}, 1), func() ([]string, error) {
+		f, err := os.Open(dir)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		return f.Readdirnames(maxListed)
+	})
+	if err != nil { // buckets' reads say so; io.EOF of an empty directory is one, too
+		return
+	}
+	var stray []string
+	for _, name := range names {
+		if bucket, ok := strings.CutSuffix(name, ".xml"); ok && !IsBucketName(bucket) {
+			stray = append(stray, name)
+		}
+	}
+	if len(stray) == 0 {
+		return
+	}
+	slices.Sort(stray)
+	log.Warn("files in the rules directory are never read: their names cannot be buckets' (3 to 63 of a-z, 0-9 and -, and .xml)",
+		zap.String("directory", dir),
+		zap.Int("files", len(stray)),
+		zap.Strings("first", stray[:min(len(stray), maxStrayFiles)]))
 }
 
 // Cleanup implements caddy.CleanerUpper.

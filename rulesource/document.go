@@ -81,6 +81,7 @@ func (d *Document) Load(content []byte) error {
 	}
 	d.sum = sha256.Sum256(content)
 	d.put(cfg)
+	d.logFindings(content)
 	return nil
 }
 

@@ -103,6 +103,9 @@ type Options struct {
 	// with Access-Control-Allow-Credentials.
 	AllowCredentials bool
 
+	// ResponseVary: the handler adds "Vary: Origin", so rules need not.
+	ResponseVary bool
+
 	// Logger is for what becomes of the rules.
 	Logger *zap.Logger
 

@@ -1,0 +1,65 @@
+package osscors
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Findings of lint are warned of when rules are loaded: once for a content, and the first ten.
+func TestFindingsAreLogged(t *testing.T) {
+	const message = "CORS rules are valid, and may have mistakes"
+	open := document(element("AllowedOrigin", "*") + element("AllowedMethod", "GET"))
+	slashes := element("AllowedOrigin", "https://app.example.com/")
+	for i := range 12 {
+		slashes += element("AllowedOrigin", "https://app"+string(rune('a'+i))+".example.com/")
+	}
+	many := document(slashes + element("AllowedMethod", "GET"))
+	for _, test := range []struct {
+		desc, rules, options, want string
+	}{
+		{"none", withVary(appRules), "", ""},
+		{"a cache", open, "", "echo-without-vary"},
+		{"a cache, and the handler adds Vary", open, "response_vary", ""},
+		{"more than ten", many, "response_vary", `"findings":13`},
+	} {
+		t.Run(test.desc, func(t *testing.T) {
+			p := newProxy(t)
+			write(t, "cors.xml", test.rules)
+			log := filepath.Join(t.TempDir(), "log.json")
+			p.options = logTo(log)
+			p.load(t, "oss_cors {\nrules file cors.xml {\nrefresh 10ms\n}\n"+test.options+"\n}")
+			lines := readLog(t, log, message)
+			switch {
+			case test.want == "" && len(lines) > 0:
+				t.Errorf("the log says %q", lines)
+			case test.want != "" && (len(lines) != 1 || !strings.Contains(lines[0], test.want) || !strings.Contains(lines[0], `"level":"warn"`)):
+				t.Errorf("the log says %q; want %s", lines, test.want)
+			}
+			if len(lines) > 0 && strings.Count(lines[0], "cors.xml:") > 10 {
+				t.Errorf("more than ten findings: %s", lines[0])
+			}
+		})
+	}
+}
+
+// Files that are never read are warned of at start.
+func TestStrayFilesAreLogged(t *testing.T) {
+	p := newProxy(t)
+	mkdir(t, "rules")
+	write(t, "rules/bucket.xml", appRules)
+	write(t, "rules/README.md", "")
+	log := filepath.Join(t.TempDir(), "log.json")
+	p.options = logTo(log)
+	const site = "oss_cors {\nrules directory rules\nbucket path\n}"
+	p.load(t, site)
+	if lines := readLog(t, log, "never read"); len(lines) > 0 {
+		t.Errorf("the log says %q", lines)
+	}
+	write(t, "rules/static.example.com.xml", appRules)
+	write(t, "rules/My_Bucket.xml", appRules)
+	p.load(t, site)
+	if lines := readLog(t, log, "never read"); len(lines) != 1 || !strings.Contains(lines[0], `"first":["My_Bucket.xml","static.example.com.xml"]`) {
+		t.Errorf("the log says %q", lines)
+	}
+}
