@@ -223,7 +223,7 @@ func TestShadow(t *testing.T) {
 	}
 
 	write(t, "candidate.xml", appRules)
-	eventually(t, func() bool { return len(readLog(t, log, `"document":"candidate.xml"`)) == 2 })
+	eventually(t, func() bool { return len(readLog(t, log, `"document":"candidate.xml","rules"`)) == 2 })
 	p.get(t, fromApp)
 	if n := p.series(t)[changes("actual", "allowed", "denied")]; n != 1 {
 		t.Errorf("%v changes; the candidate was to be read again", n)
