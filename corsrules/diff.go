@@ -122,7 +122,7 @@ func (rs *Ruleset) pick(indexes []int) []*Rule {
 // changesOf returns the changes for origins that these rules allow, in their order. Methods
 // with the same changes share them.
 func changesOf(before, after []*Rule) (changes []Change) {
-	for _, method := range Methods {
+	for _, method := range methodsOf(slices.Concat(before, after)) {
 		for _, c := range methodChanges(withMethod(before, method), withMethod(after, method)) {
 			same := func(other Change) bool { return fmt.Sprint(other.about()) == fmt.Sprint(c.about()) }
 			if k := slices.IndexFunc(changes, same); k >= 0 {
@@ -134,6 +134,19 @@ func changesOf(before, after []*Rule) (changes []Change) {
 		}
 	}
 	return changes
+}
+
+// methodsOf returns Methods and what else rules allow: those of a Caddyfile may have any.
+func methodsOf(rules []*Rule) []string {
+	methods := slices.Clone(Methods)
+	for _, r := range rules {
+		for _, method := range r.effect.source.AllowedMethods {
+			if !slices.Contains(methods, method) {
+				methods = append(methods, method)
+			}
+		}
+	}
+	return methods
 }
 
 // about is c without its origins and methods.

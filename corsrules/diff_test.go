@@ -30,6 +30,8 @@ func TestDiff(t *testing.T) {
 			[]Change{{Kind: NowDenied, Origins: []string{"*"}, Methods: []string{"GET", "PUT"}, Headers: [][]string{{"x-a"}}}}},
 		{"a rule is split", []CORSRule{rule("*", "PUT", "x-a x-b")}, []CORSRule{rule("*", "PUT", "x-a"), rule("*", "PUT", "x-b")},
 			[]Change{{Kind: NowDenied, Origins: []string{"*"}, Methods: []string{"PUT"}, Headers: [][]string{{"x-a", "x-b"}}}}},
+		{"a method that only a Caddyfile has", []CORSRule{rule("*", "GET PATCH", "")}, []CORSRule{rule("*", "GET", "")},
+			[]Change{{Kind: NowDenied, Origins: []string{"*"}, Methods: []string{"PATCH"}}, {Kind: NowDifferent, Origins: []string{"*"}, Methods: []string{"GET"}, Response: []HeaderChange{{"Access-Control-Allow-Methods", "GET, PATCH", "GET"}}}}},
 		{"max age", []CORSRule{aged(rule("*", "GET", ""), 60)}, []CORSRule{aged(rule("*", "GET", ""), 600)},
 			[]Change{{Kind: NowDifferent, Origins: []string{"*"}, Methods: []string{"GET"}, Response: []HeaderChange{{"Access-Control-Max-Age", "60", "600"}}}}},
 		{"names that overlap", []CORSRule{rule("https://a* *a.com", "GET", "")}, []CORSRule{rule("https://a*a.com", "GET", ""), rule("https://a* *a.com", "GET", "")}, nil},
