@@ -67,19 +67,19 @@ type Handler struct {
 	// origin is allowed, unless the answer is "*". OSS never does. Rules with an origin
 	// that anybody can be behind are then refused: null, an origin without a scheme, and
 	// a * that is neither the port nor the whole first label of a host, or under which
-	// anybody can register a name (https://*.vercel.app). For the sources file and
-	// inline only. Default: false.
+	// anybody can register a name (https://*.vercel.app). For sources of one
+	// document only. Default: false.
 	AllowCredentials bool `json:"allow_credentials,omitempty"`
 
 	// Name is the ruleset label of metrics and logs, for rules of one document: with
 	// many buckets the label is the bucket. Default: the rules file's path as
-	// written, or "inline".
+	// written, the URL without user information and query, or "inline".
 	Name string `json:"name,omitempty"`
 
 	// Shadow is a file of candidate rules. They are evaluated with those in force, and
 	// what they would change is counted and logged; they never affect a response. They
-	// have the refresh and max_rules of the rules in force. For the sources file and
-	// inline only. Default: none.
+	// have the refresh and max_rules of the rules in force. For sources of one document
+	// only. Default: none.
 	Shadow string `json:"shadow,omitempty"`
 
 	// DeniedOrigins is how many denied origins the metrics show by name, in the whole
@@ -193,7 +193,7 @@ func (h *Handler) open(ctx caddy.Context) error {
 	}
 	live, ok := h.site.Source.(rulesource.Shadower)
 	if !ok {
-		return errors.New("shadow stands beside rules file or rules inline only: other sources have many documents")
+		return errors.New("shadow is for a source of one document, such as rules file: this source has many")
 	}
 	h.site.Shadow = live.Shadow(h.Shadow)
 	return h.site.Shadow.Open(ctx, &rulesource.Options{

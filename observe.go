@@ -42,7 +42,7 @@ func kindOf(r corsrules.Request) metrics.Kind {
 // compareShadow counts and logs what the candidate rules would change.
 func (d *decided) compareShadow() {
 	live := d.decision.Outcome
-	if live == corsrules.None {
+	if live == corsrules.None || d.decision.Reason == corsrules.RulesUnavailable {
 		return
 	}
 	candidates, _ := d.handler.site.Shadow.Rules(d.r.Context(), "") // a file is always available

@@ -31,7 +31,7 @@ type Document struct {
 // Status is what became of a document's content.
 type Status struct {
 	// Loaded is when the rules in force were loaded; zero where a bucket's first document
-	// is bad, so that it denies everything.
+	// is bad, so that it denies everything, or where the rules are not available yet.
 	Loaded time.Time
 
 	// Err is why newer content could not be loaded; nil while all is well.
@@ -49,7 +49,7 @@ func NewDocument(name, file string, maxRules int, opts *Options) *Document {
 	return d
 }
 
-// Rules returns the rules in force; nil before the first Load that succeeded.
+// Rules returns the rules in force; nil before the first Load that succeeded, or Unavailable.
 func (d *Document) Rules() *Rules { return d.current.Load() }
 
 // Status returns what became of the content; the zero Status while there are no rules.
@@ -96,10 +96,22 @@ func (d *Document) holds(content []byte) bool {
 	return d.Rules() != nil && sha256.Sum256(content) == d.sum
 }
 
-func (d *Document) publish(rs *corsrules.Ruleset) {
+// Unavailable lets a source start without rules: until the first Load that succeeds, Rules
+// only count, and Status has no time. It is for the source to report that as an error.
+func (d *Document) Unavailable(err error) {
+	d.openMetrics()
+	d.current.Store(&Rules{Name: d.name, Metrics: d.handle})
+	d.Failed(err)
+}
+
+func (d *Document) openMetrics() {
 	if d.handle == nil && d.opts.Store != nil {
 		d.handle = d.opts.Store.Open(d.name, d.opts.metricsOptions())
 	}
+}
+
+func (d *Document) publish(rs *corsrules.Ruleset) {
+	d.openMetrics()
 	rules := &Rules{Ruleset: rs, Name: d.name, Metrics: d.handle}
 	if d.handle != nil {
 		rules.hits = d.handle.Loaded(rs.RuleNames())
@@ -109,7 +121,7 @@ func (d *Document) publish(rs *corsrules.Ruleset) {
 }
 
 // Failed records that there is no good content to load. Rules in force stay so. Before the
-// first Load that succeeded it does nothing.
+// first Load that succeeded, or Unavailable, it does nothing.
 func (d *Document) Failed(err error) {
 	status := d.Status()
 	err = brief(err)
@@ -120,7 +132,11 @@ func (d *Document) Failed(err error) {
 	if d.handle != nil {
 		d.handle.Failed()
 	}
-	d.log().Error(lastGood, zap.Error(err))
+	message := lastGood
+	if status.Loaded.IsZero() {
+		message = unavailable
+	}
+	d.log().Error(message, zap.Error(err))
 }
 
 func (d *Document) log() *zap.Logger { return documentLog(d.opts.Logger, d.name, d.parsing.File) }
@@ -134,10 +150,11 @@ func (d *Document) Close() {
 
 // What the log says of a document.
 const (
-	inForce   = "CORS rules in force"
-	goodAgain = "CORS rules are good again, and are those in force"
-	lastGood  = "CORS rules cannot be loaded; the last good ones stay in force"
-	deniesAll = "CORS rules cannot be loaded, and there are no earlier ones: this bucket denies all"
+	inForce     = "CORS rules in force"
+	goodAgain   = "CORS rules are good again, and are those in force"
+	lastGood    = "CORS rules cannot be loaded; the last good ones stay in force"
+	unavailable = "CORS rules cannot be loaded, and none are known: preflights are answered 503, and other requests pass"
+	deniesAll   = "CORS rules cannot be loaded, and there are no earlier ones: this bucket denies all"
 )
 
 func documentLog(log *zap.Logger, ruleset, document string) *zap.Logger {

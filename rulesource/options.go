@@ -28,7 +28,8 @@ const (
 // RefreshOptions are what every source that reads documents again can be told.
 type RefreshOptions struct {
 	// Refresh is how often a file is looked at, and how old a bucket's document may
-	// be when it is used: a change is in force within it. Default: 5s; at least 10ms.
+	// be when it is used: a change is in force within it. Default: 5s, and 1m for a
+	// document at a URL; at least 10ms.
 	Refresh caddy.Duration `json:"refresh,omitempty"`
 
 	// MaxRules is how many rules a document may have, at most 200. Default: 10, as in OSS;

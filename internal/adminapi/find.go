@@ -23,9 +23,14 @@ func find(ctx context.Context, name string) (*running.Site, *rulesource.Rules, e
 	names := rulesetNames(ctx, sites)
 	only := name == "" && len(names) == 1
 	for _, site := range sites {
-		if rules := singleRules(ctx, site); rules != nil && (only || name == rules.Name) {
-			return site, rules, nil
+		rules, err := singleRules(ctx, site)
+		if rules == nil || !only && name != rules.Name {
+			continue
 		}
+		if err != nil {
+			return nil, nil, apiErrorf(http.StatusServiceUnavailable, "the rules %s cannot be read: %w", rules.Name, err)
+		}
+		return site, rules, nil
 	}
 	if name == "" {
 		return nil, nil, apiErrorf(http.StatusBadRequest, "choose a rule set by ruleset: there are %s", strings.Join(names, ", "))
@@ -43,16 +48,13 @@ func find(ctx context.Context, name string) (*running.Site, *rulesource.Rules, e
 	return nil, nil, apiErrorf(http.StatusNotFound, "no rule set is named %q: there are %s", name, strings.Join(names, ", "))
 }
 
-// singleRules returns the rules of a source of one document, and nil of another.
-func singleRules(ctx context.Context, site *running.Site) *rulesource.Rules {
+// singleRules returns the rules of a source of one document, as Source.Rules does, and nil of
+// another.
+func singleRules(ctx context.Context, site *running.Site) (*rulesource.Rules, error) {
 	if site.PerBucket() {
-		return nil
+		return nil, nil
 	}
-	rules, err := site.Source.Rules(ctx, "")
-	if err != nil {
-		return nil
-	}
-	return rules
+	return site.Source.Rules(ctx, "")
 }
 
 // maxNames bounds how many rule sets an error names.
@@ -64,7 +66,7 @@ func rulesetNames(ctx context.Context, sites []*running.Site) []string {
 	var names []string
 	for _, site := range sites {
 		name := "the buckets of rules " + kindOf(site.Source)
-		if rules := singleRules(ctx, site); rules != nil {
+		if rules, _ := singleRules(ctx, site); rules != nil {
 			name = rules.Name
 		}
 		if !slices.Contains(names, name) {

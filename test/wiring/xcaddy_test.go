@@ -34,7 +34,7 @@ func TestXcaddy(t *testing.T) {
 	modules := strings.Fields(run("list-modules"))
 	for _, module := range []string{
 		"http.handlers.oss_cors", "admin.api.oss_cors",
-		"http.oss_cors.rules.file", "http.oss_cors.rules.inline", "http.oss_cors.rules.directory", "http.oss_cors.rules.storage",
+		"http.oss_cors.rules.file", "http.oss_cors.rules.inline", "http.oss_cors.rules.url", "http.oss_cors.rules.directory", "http.oss_cors.rules.storage",
 	} {
 		if !slices.Contains(modules, module) {
 			t.Errorf("caddy list-modules does not list %s", module)

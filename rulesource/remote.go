@@ -1,0 +1,174 @@
+package rulesource
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"time"
+
+	"github.com/caddyserver/certmagic"
+	"go.uber.org/zap"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
+)
+
+const (
+	// DefaultRemoteRefresh is how often a document is fetched. Its server may serve
+	// thousands of proxies.
+	DefaultRemoteRefresh = time.Minute
+
+	// fetchDeadline bounds a fetch, and so what the first one adds to a start or reload:
+	// longer than any healthy server takes, redirects included.
+	fetchDeadline = 5 * time.Second
+
+	// firstRetry is how long after a failure the next fetch begins. The time doubles with
+	// each further failure, up to refresh.
+	firstRetry = time.Second
+)
+
+// remote keeps a document current that another server has. The last good content is kept in
+// Caddy's storage, so that a start while that server is away has rules.
+type remote struct {
+	document *Document
+	storage  certmagic.Storage
+	key      string        // in storage
+	slots    chan struct{} // the room for one call of storage
+
+	// fetch returns the content as it is now. A refusal is an answer that does not change
+	// by itself; any other error is trouble that may pass.
+	fetch func(ctx context.Context) ([]byte, error)
+
+	unsaved []byte // is good, and not yet in storage
+}
+
+// refusal is a definite answer without a document.
+type refusal struct{ error }
+
+// newRemote returns a document that identity, which may be a secret, tells from all others.
+func newRemote(document *Document, storage certmagic.Storage, identity string, fetch func(context.Context) ([]byte, error)) *remote {
+	key := path.Join(DefaultPrefix, "last_good", fmt.Sprintf("%x", sha256.Sum256([]byte(identity))))
+	return &remote{document: document, storage: storage, key: key, slots: make(chan struct{}, 1), fetch: fetch}
+}
+
+// open loads the document. It fails if that is faulty or refused; while the server is in
+// trouble it makes do with the last good content, or none.
+func (r *remote) open(ctx context.Context) error {
+	err := r.update(ctx)
+	switch {
+	case err == nil, errors.As(err, new(corsrules.Faults)):
+		return err
+	case errors.As(err, new(refusal)):
+		return fmt.Errorf("%s: %w", r.document.parsing.File, err)
+	}
+	if saved, loadErr := r.lastGood(ctx); loadErr != nil {
+		r.document.log().Warn("no earlier CORS rules are kept in Caddy's storage", zap.Error(loadErr))
+	} else if r.document.Load(saved) == nil {
+		r.document.log().Warn("these CORS rules were kept in Caddy's storage, and may be out of date")
+		r.document.Failed(err)
+		return nil
+	}
+	r.document.Unavailable(err)
+	return nil
+}
+
+// update fetches the document and puts it in force.
+func (r *remote) update(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, fetchDeadline)
+	defer cancel()
+	content, err := r.fetch(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			err = fmt.Errorf("not fetched within %s: %w", fetchDeadline, err)
+		}
+		return err
+	}
+	isNew := !r.document.holds(content)
+	if err := r.document.Load(content); err != nil {
+		return err
+	}
+	if isNew {
+		r.unsaved = content
+	}
+	return nil
+}
+
+// keepCurrent fetches the document again and again until ctx is done.
+func (r *remote) keepCurrent(ctx context.Context, refresh time.Duration) {
+	retry := firstRetry
+	for {
+		r.save(ctx)
+		wait := refresh
+		if r.document.Status().Err != nil {
+			wait = min(retry, refresh)
+			retry = min(2*retry, refresh)
+		} else {
+			retry = firstRetry
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		err := r.update(ctx)
+		switch {
+		case ctx.Err() != nil: // which may be why
+			return
+		case err != nil:
+			r.document.Failed(err)
+		}
+	}
+}
+
+// rules returns the rules in force, and an error while none are known.
+func (r *remote) rules() (*Rules, error) {
+	status := r.document.Status() // first: the rules may be newer, but not older
+	if status.Loaded.IsZero() {
+		return r.document.Rules(), status.Err
+	}
+	return r.document.Rules(), nil
+}
+
+const notKept = "the CORS rules cannot be kept in Caddy's storage: a start while their server is away may have none"
+
+// save keeps the content for the next start. If it cannot, it is called again.
+func (r *remote) save(ctx context.Context) {
+	if r.unsaved == nil || ctx.Err() != nil {
+		return
+	}
+	content := r.unsaved
+	_, err := r.stored(ctx, func(ctx context.Context) ([]byte, error) {
+		return nil, r.storage.Store(ctx, r.key, content)
+	})
+	if err != nil {
+		r.document.log().Warn(notKept, zap.Error(err))
+		return
+	}
+	r.unsaved = nil
+}
+
+// lastGood returns the content that an earlier start, or another proxy, has saved.
+func (r *remote) lastGood(ctx context.Context) ([]byte, error) {
+	return r.stored(ctx, func(ctx context.Context) ([]byte, error) {
+		info, err := r.storage.Stat(ctx, r.key)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, errors.New("none were saved")
+		}
+		if err == nil && info.Size > corsrules.MaxDocumentBytes {
+			err = fmt.Errorf("%s has %d bytes: at most %d are allowed", r.key, info.Size, corsrules.MaxDocumentBytes)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return r.storage.Load(ctx, r.key)
+	})
+}
+
+// stored bounds a call of the storage in time.
+func (r *remote) stored(ctx context.Context, call func(context.Context) ([]byte, error)) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, readDeadline)
+	defer cancel()
+	return callWithin(ctx, r.slots, func() ([]byte, error) { return call(ctx) })
+}

@@ -1,0 +1,491 @@
+package rulesource
+
+import (
+	"context"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddyserver/certmagic"
+)
+
+const (
+	secretURL = "http://user:secret1@rules.example/cors.xml?token=secret2"
+	shownURL  = "http://rules.example/cors.xml"
+)
+
+// ruleServer serves documents within a synctest bubble. Its answer can be changed.
+type ruleServer struct {
+	mu     sync.Mutex
+	answer http.HandlerFunc
+	seen   []*http.Request
+	conns  chan net.Conn
+}
+
+func newRuleServer(t *testing.T, answer http.HandlerFunc) *ruleServer {
+	t.Helper()
+	s := &ruleServer{answer: answer, conns: make(chan net.Conn)}
+	server := &http.Server{Handler: s}
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { _ = server.Serve(pipeListener{s.conns, ctx}) }()
+	t.Cleanup(func() {
+		cancel()
+		_ = server.Close()
+	})
+	return s
+}
+
+func (s *ruleServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	answer := s.answer
+	s.seen = append(s.seen, r)
+	s.mu.Unlock()
+	answer(w, r)
+}
+
+func (s *ruleServer) answers(answer http.HandlerFunc) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answer = answer
+}
+
+// requests returns the requests since the last call.
+func (s *ruleServer) requests() []*http.Request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	seen := s.seen
+	s.seen = nil
+	return seen
+}
+
+// transport connects to the server, whatever the host.
+func (s *ruleServer) transport() *http.Transport {
+	return &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		client, server := net.Pipe()
+		select {
+		case s.conns <- server:
+			return client, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}}
+}
+
+type pipeListener struct {
+	conns chan net.Conn
+	ctx   context.Context
+}
+
+func (l pipeListener) Accept() (net.Conn, error) {
+	select {
+	case conn := <-l.conns:
+		return conn, nil
+	case <-l.ctx.Done():
+		return nil, net.ErrClosed
+	}
+}
+
+func (l pipeListener) Close() error   { return nil }
+func (l pipeListener) Addr() net.Addr { return &net.TCPAddr{} }
+
+func (s *ruleServer) open(t *testing.T, storage certmagic.Storage, opts *Options) (*URL, error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	source := &URL{URL: secretURL}
+	err := source.openOn(ctx, storage, s.transport(), opts)
+	t.Cleanup(func() {
+		cancel()
+		_ = source.Cleanup()
+	})
+	return source, err
+}
+
+// versioned serves a document with its ETag and Last-Modified, as net/http does.
+func versioned(etag, origin string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("ETag", etag)
+		http.ServeContent(w, r, "cors.xml", time.Unix(1e9, 0), strings.NewReader(string(documentFor(origin))))
+	}
+}
+
+func status(code int) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
+}
+
+func body(text string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) }
+}
+
+func redirect(location string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Location", location)
+		w.WriteHeader(http.StatusFound)
+	}
+}
+
+func hang(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+
+// drip sends a good document, one byte a second.
+func drip(w http.ResponseWriter, r *http.Request) {
+	for _, b := range documentFor(app) {
+		if _, err := w.Write([]byte{b}); err != nil {
+			return
+		}
+		_ = http.NewResponseController(w).Flush()
+		select {
+		case <-time.After(time.Second):
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
+
+func truncate(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Length", "500")
+	_, _ = w.Write(documentFor(app)[:50])
+	panic(http.ErrAbortHandler)
+}
+
+// gigabyte sends a document that is a gigabyte of spaces, as long as anybody reads it.
+func gigabyte(w http.ResponseWriter, _ *http.Request) {
+	spaces := []byte(strings.Repeat(" ", 1<<20))
+	for range 1 << 10 {
+		if _, err := w.Write(spaces); err != nil {
+			return
+		}
+	}
+}
+
+// A change is in force within refresh, and what has not changed is not sent again.
+func TestURL_refresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, l := newRuleServer(t, versioned(`"1"`, app)), newLogged()
+		s, err := server.open(t, newEngine(), l.Options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		expect(t, s, "", "", 0)
+		first := server.requests()[0]
+		if user, password, _ := first.BasicAuth(); user != "user" || password != "secret1" || first.URL.Query().Get("token") != "secret2" {
+			t.Errorf("requested %s with %v", first.URL, first.Header)
+		}
+		time.Sleep(DefaultRemoteRefresh + tick)
+		again := server.requests()
+		if len(again) != 1 || again[0].Header.Get("If-None-Match") != `"1"` || again[0].Header.Get("If-Modified-Since") == "" {
+			t.Errorf("requested again with %v", again)
+		}
+		server.answers(versioned(`"2"`, other))
+		time.Sleep(DefaultRemoteRefresh)
+		expect(t, s, "", "origin", 0)
+		if err := s.Reports()[0].Status.Err; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// The first answer decides whether Caddy starts, and whether there are rules.
+func TestURL_firstAnswer(t *testing.T) {
+	for desc, c := range map[string]struct {
+		answer http.HandlerFunc
+		want   string // of the error that refuses the start; "": it does not
+	}{
+		"not found":             {status(404), "404 Not Found"},
+		"forbidden":             {status(403), "403 Forbidden"},
+		"no content":            {status(204), "204 No Content"},
+		"never asked for":       {status(304), "304 Not Modified"},
+		"a web page":            {body("<!DOCTYPE html><title>Log in</title>"), "cors.xml"},
+		"empty":                 {body(""), "cors.xml"},
+		"too long":              {gigabyte, "16384"},
+		"to another scheme":     {redirect("https://rules.example/"), "another scheme"},
+		"to itself":             {redirect("/cors.xml"), "more than 3 times"},
+		"to what is not a URL":  {redirect("http://rules.example:x/?token=secret2"), "what is not a URL"},
+		"to nowhere":            {status(302), "302 Found"},
+		"a fault of the server": {status(500), ""},
+		"too many requests":     {status(429), ""},
+		"no answer":             {hang, ""},
+		"slow":                  {drip, ""},
+		"cut off":               {truncate, ""},
+	} {
+		t.Run(desc, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server, l := newRuleServer(t, c.answer), newLogged()
+				start := time.Now()
+				s, err := server.open(t, newEngine(), l.Options)
+				if took := time.Since(start); took > fetchDeadline {
+					t.Errorf("the start took %s", took)
+				}
+				if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+					t.Errorf("the start: %v, want %q", err, c.want)
+				}
+				expectNoSecret(t, err, l)
+				if requests := len(server.requests()); requests > 1+maxRedirects {
+					t.Errorf("%d requests", requests)
+				}
+				if err == nil {
+					expect(t, s, "", "unreachable", 0)
+					expectShown(t, s, l, unavailable)
+					server.answers(versioned(`"1"`, app))
+					time.Sleep(firstRetry + fetchDeadline)
+					expect(t, s, "", "", 0)
+					if messages := l.messages(); !slices.Contains(messages, inForce) {
+						t.Errorf("then logged %q", messages)
+					}
+				}
+			})
+		})
+	}
+}
+
+// Trouble, of whichever kind, leaves the last good rules in force and is told.
+func TestURL_troubleLater(t *testing.T) {
+	for desc, answer := range map[string]http.HandlerFunc{
+		"not found":             status(404),
+		"a fault of the server": status(500),
+		"a web page":            body("<html>"),
+		"too long":              gigabyte,
+		"a redirect loop":       redirect("/cors.xml"),
+		"to another scheme":     redirect("https://rules.example/"),
+		"no answer":             hang,
+		"slow":                  drip,
+		"cut off":               truncate,
+	} {
+		t.Run(desc, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server, l := newRuleServer(t, versioned(`"1"`, app)), newLogged()
+				s, err := server.open(t, newEngine(), l.Options)
+				if err != nil {
+					t.Fatal(err)
+				}
+				server.answers(answer)
+				time.Sleep(DefaultRemoteRefresh + fetchDeadline + tick)
+				expect(t, s, "", "", 0)
+				expectNoSecret(t, s.Reports()[0].Status.Err, l)
+				expectShown(t, s, l, lastGood)
+				server.answers(versioned(`"1"`, app))
+				time.Sleep(DefaultRemoteRefresh + fetchDeadline)
+				expectGood(t, s, l)
+			})
+		})
+	}
+}
+
+// While there is trouble, the pauses become longer, but not longer than refresh.
+func TestURL_pauses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var at []time.Duration
+		start := time.Now()
+		server := newRuleServer(t, func(w http.ResponseWriter, _ *http.Request) {
+			at = append(at, time.Since(start).Round(time.Second)/time.Second)
+			w.WriteHeader(500)
+		})
+		if _, err := server.open(t, newEngine(), newLogged().Options); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(4 * time.Minute)
+		if want := []time.Duration{0, 1, 3, 7, 15, 31, 63, 123, 183}; !slices.Equal(at, want) {
+			t.Errorf("requests at %d s, want %d", at, want)
+		}
+	})
+}
+
+// A start while the server is away has the rules of the time before, and says so.
+func TestURL_restartWithoutServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		storage := newEngine()
+		server := newRuleServer(t, versioned(`"1"`, app))
+		if _, err := server.open(t, storage, newLogged().Options); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait() // until it is saved
+		server.answers(hang)
+		l := newLogged()
+		s, err := server.open(t, storage, l.Options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		expect(t, s, "", "", 0)
+		expectShown(t, s, l, lastGood)
+		server.answers(versioned(`"1"`, app))
+		time.Sleep(firstRetry + fetchDeadline)
+		expectGood(t, s, l)
+		for key := range storage.values {
+			if !strings.HasPrefix(key, "oss_cors/last_good/") || strings.Contains(key, "secret") {
+				t.Errorf("kept as %s", key)
+			}
+		}
+	})
+}
+
+// What the storage has is not put in force unless it is good, and its faults do not stop a
+// start.
+func TestURL_storageInTrouble(t *testing.T) {
+	for desc, spoil := range map[string]func(e *engine){
+		"a faulty document": func(e *engine) {
+			for key := range e.values {
+				e.values[key] = []byte("<")
+			}
+		},
+		"a document that is too long": func(e *engine) {
+			for key := range e.values {
+				e.sizes[key] = 1 << 30
+			}
+		},
+		"an error":    func(e *engine) { e.down = errDown },
+		"no document": func(e *engine) { clear(e.values) },
+		"no answer":   func(e *engine) { e.hangs = make(chan struct{}) },
+	} {
+		t.Run(desc, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				storage := newEngine()
+				server := newRuleServer(t, versioned(`"1"`, app))
+				if _, err := server.open(t, storage, newLogged().Options); err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+				storage.set(spoil)
+				server.answers(status(503))
+				start := time.Now()
+				s, err := server.open(t, storage, newLogged().Options)
+				if took := time.Since(start); err != nil || took > fetchDeadline+readDeadline {
+					t.Errorf("the start: %v after %s", err, took)
+				}
+				expect(t, s, "", "unreachable", 0)
+				server.answers(versioned(`"1"`, app))
+				time.Sleep(firstRetry + fetchDeadline)
+				expect(t, s, "", "", 0)
+				if hangs := storage.hangs; hangs != nil {
+					storage.set(func(e *engine) { e.hangs = nil })
+					close(hangs)
+				}
+			})
+		})
+	}
+}
+
+// What cannot be saved is saved later.
+func TestURL_savedLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		storage, l := newEngine(), newLogged()
+		storage.down = errDown
+		server := newRuleServer(t, versioned(`"1"`, app))
+		if _, err := server.open(t, storage, l.Options); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if messages := l.messages(); !slices.Contains(messages, notKept) {
+			t.Errorf("logged %q", messages)
+		}
+		storage.set(func(e *engine) { e.down = nil })
+		time.Sleep(3*DefaultRemoteRefresh + tick)
+		stores := slices.DeleteFunc(storage.called(), func(call string) bool { return !strings.HasPrefix(call, "Store") })
+		if len(storage.values) != 1 || len(stores) != 2 {
+			t.Errorf("kept %q, by %q", storage.values, stores)
+		}
+	})
+}
+
+// Another host than the one redirected from learns no secret.
+func TestURL_redirectToAnotherHost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := newRuleServer(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.Host == "rules.example" {
+				redirect("http://cdn.example/cors.xml")(w, r)
+				return
+			}
+			versioned(`"1"`, app)(w, r)
+		})
+		s, err := server.open(t, newEngine(), newLogged().Options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		expect(t, s, "", "", 0)
+		second := server.requests()[1]
+		if second.Header.Get("Authorization") != "" || second.Referer() != "" || second.URL.RawQuery != "" {
+			t.Errorf("the other host got %s with %v", second.URL, second.Header)
+		}
+	})
+}
+
+func TestURL_notAURL(t *testing.T) {
+	for _, address := range []string{"", "cors.xml", "ftp://rules.example/secret", "https:///secret", "https://rules.example:secret/", "file:///secret"} {
+		s := &URL{URL: address}
+		err := s.openOn(t.Context(), newEngine(), new(http.Transport), newLogged().Options)
+		if err == nil || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), "https or http") {
+			t.Errorf("%q: %v", address, err)
+		}
+		_ = s.Cleanup()
+	}
+}
+
+// A certificate that is not trusted is trouble, and its server's document is not read.
+func TestURL_untrustedCertificate(t *testing.T) {
+	server := httptest.NewTLSServer(versioned(`"1"`, app))
+	defer server.Close()
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s := &URL{URL: server.URL}
+	if err := s.openOn(t.Context(), newEngine(), new(http.Transport), newLogged().Options); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Cleanup() }()
+	expect(t, s, "", "unreachable", time.Second)
+	if err := s.Reports()[0].Status.Err; err == nil || !strings.Contains(err.Error(), "certificate") {
+		t.Errorf("the status is %v", err)
+	}
+}
+
+// expectShown fails the test unless the log, the metrics and the admin API tell the trouble.
+func expectShown(t *testing.T, s *URL, l logged, message string) {
+	t.Helper()
+	if messages := l.messages(); !slices.Contains(messages, message) {
+		t.Errorf("logged %q, want %q", messages, message)
+	}
+	if report := s.Reports()[0]; report.Status.Err == nil || report.Document != shownURL || report.Rules.Name != shownURL {
+		t.Errorf("reported %+v", report)
+	}
+	expectGauge(t, l, "0")
+}
+
+func expectGood(t *testing.T, s *URL, l logged) {
+	t.Helper()
+	expect(t, s, "", "", 0)
+	if report := s.Reports()[0]; report.Status.Err != nil {
+		t.Errorf("reported %+v", report)
+	}
+	expectGauge(t, l, "1")
+}
+
+func expectGauge(t *testing.T, l logged, value string) {
+	t.Helper()
+	if want := `caddy_oss_cors_rules_last_load_successful{ruleset="` + shownURL + `"} ` + value + "\n"; !strings.Contains(l.exposition(t), want) {
+		t.Errorf("metrics do not show %s", want)
+	}
+}
+
+func expectNoSecret(t *testing.T, err error, l logged) {
+	t.Helper()
+	var told strings.Builder
+	if err != nil {
+		told.WriteString(err.Error())
+	}
+	for _, entry := range l.lines.All() {
+		told.WriteString(entry.Message)
+		for _, field := range entry.Context {
+			told.WriteString(field.String)
+			if err, ok := field.Interface.(error); ok {
+				told.WriteString(err.Error())
+			}
+		}
+	}
+	told.WriteString(l.exposition(t))
+	if strings.Contains(told.String(), "secret") {
+		t.Errorf("told a secret: %s", told.String())
+	}
+}
