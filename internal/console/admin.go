@@ -66,7 +66,7 @@ func (a *Admin) Do(ctx context.Context, method, path string, body io.Reader) (*h
 	}
 	response, err := a.client.Do(r)
 	if err != nil {
-		return nil, fmt.Errorf("Caddy cannot be reached at %s: %w; is it running, with its admin endpoint on?", a.address, err) //nolint:revive,staticcheck // a name
+		return nil, fmt.Errorf("Caddy cannot be reached at %s: %w; is it running, with its admin endpoint on?", a.address, err) //nolint:staticcheck // Caddy is a name
 	}
 	return response, nil
 }

@@ -3,6 +3,7 @@ package explain
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -19,10 +20,10 @@ func readFetch(text string) (Pasted, error) {
 	for i, token := range tokens {
 		switch {
 		case token.isString:
-		case strings.Contains("{[(", token.text):
+		case slices.Contains([]string{"{", "[", "("}, token.text):
 			depth++
 			inHeaders = depth == 2 && i >= 2 && tokens[i-1].text == ":" && tokens[i-2].text == "headers" || inHeaders && depth > 2
-		case strings.Contains("}])", token.text):
+		case slices.Contains([]string{"}", "]", ")"}, token.text):
 			if depth--; depth < 0 {
 				return newPasted(method, target, header), nil // the end of the call
 			}
