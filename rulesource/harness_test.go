@@ -34,7 +34,7 @@ const (
 
 // documentFor is a document that allows an origin to GET.
 func documentFor(origin string) []byte {
-	return fmt.Appendf(nil, `<CORSConfiguration><CORSRule><AllowedOrigin>%s</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule></CORSConfiguration>`, origin)
+	return fmt.Appendf(nil, `<CORSConfiguration><CORSRule><AllowedOrigin>%s</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule><ResponseVary>true</ResponseVary></CORSConfiguration>`, origin)
 }
 
 // newContext returns a configuration's context, which ends with the test.

@@ -16,6 +16,7 @@ import (
 var fuzzTargets = []struct{ target, dir, meets string }{
 	{"FuzzParse", "corsrules", "tenants' and operators' XML documents"},
 	{"FuzzDialects", "corsrules", "tenants' documents, as OSS and as S3 take them"},
+	{"FuzzCures", "corsrules", "origins as people write them, and what lint says to write instead"},
 	{"FuzzPreflight", "corsrules", "browsers' Origin, Access-Control-Request-Method and -Headers, on any document"},
 	{"FuzzDifferential", "corsrules", "the same, made to nearly match; compared with a second, simple implementation"},
 	{"FuzzBucket", ".", "Host, path and placeholder that a bucket's name is taken from"},
