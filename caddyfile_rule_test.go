@@ -198,3 +198,30 @@ func TestRuleBlocksAreFormatted(t *testing.T) {
 		t.Errorf("caddy fmt writes\n%s", got)
 	}
 }
+
+// What "caddy oss-cors convert" writes as rule blocks decides as the document that it read.
+func TestConvertedCaddyfile(t *testing.T) {
+	rules := docsRules(t)
+	converted, status := runShown(t, "caddy oss-cors convert --to caddyfile cors.xml", "")
+	if status != 0 {
+		t.Fatal(converted)
+	}
+	if formatted := string(caddyfile.Format([]byte(converted))); formatted != converted {
+		t.Errorf("caddy fmt writes\n%s", formatted)
+	}
+	p := newProxy(t)
+	write(t, "cors.xml", rules)
+	p.load(t, "oss_cors cors.xml\nrespond ok", converted+"respond ok")
+	for _, origin := range []string{fromApp, "Origin: https://a.preview.example.com", fromStranger} {
+		for _, method := range []string{"GET", "PUT", "DELETE"} {
+			for _, headers := range []string{"content-type, x-oss-date", "x-foo"} {
+				lines := []string{origin, "Access-Control-Request-Method: " + method, "Access-Control-Request-Headers: " + headers}
+				want := askAt(t, p.addrs[0], "OPTIONS /key HTTP/1.1", lines...)
+				got := askAt(t, p.addrs[1], "OPTIONS /key HTTP/1.1", lines...)
+				got.expect(t, want.StatusCode, cors(want.Header)...)
+			}
+		}
+		want := askAt(t, p.addrs[0], "GET /key HTTP/1.1", origin)
+		askAt(t, p.addrs[1], "GET /key HTTP/1.1", origin).expect(t, want.StatusCode, cors(want.Header)...)
+	}
+}

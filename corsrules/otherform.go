@@ -16,7 +16,7 @@ func otherForm(doc []byte, xmlOnly bool) string {
 	case beginsJSON(doc) && xmlOnly:
 		return "the document is JSON: write a CORSConfiguration in XML"
 	case beginsJSON(doc) && isGoogleJSON(doc):
-		return "the document is JSON as Google Cloud Storage has it: write AllowedOrigins for origin, AllowedMethods for method, and both AllowedHeaders and ExposeHeaders for responseHeader"
+		return "the document is JSON as Google Cloud Storage has it: caddy oss-cors convert --to s3-json rewrites it"
 	}
 	return ""
 }

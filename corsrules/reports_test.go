@@ -33,7 +33,7 @@ func TestReports(t *testing.T) {
 		{"ossutil 2's JSON", `{"CORSRule": {"AllowedOrigin": "*", "AllowedMethod": "GET"}, "ResponseVary": false}`,
 			`1:32: a response to a request without Origin has no Access-Control-Allow-Origin, and without ResponseVary a cache may give it to a page that needs one: add "ResponseVary": true to the document`},
 		{"Google's JSON", `[{"origin": ["https://app.example.com"], "method": ["GET"], "responseHeader": ["Content-Type"], "maxAgeSeconds": 3600}]`,
-			"1:1: the document is JSON as Google Cloud Storage has it: write AllowedOrigins for origin, AllowedMethods for method, and both AllowedHeaders and ExposeHeaders for responseHeader"},
+			"1:1: the document is JSON as Google Cloud Storage has it: caddy oss-cors convert --to s3-json rewrites it"},
 		{"other JSON", `{"cors": true}`, `1:1: the document has no rule: "CORSRules" with at least one is needed`},
 		{"Google's XML", "<CorsConfig><Cors><Origins><Origin>*</Origin></Origins></Cors></CorsConfig>",
 			"1:1: the root element is <CorsConfig>, as Google Cloud Storage has it: write <CORSConfiguration>, with an AllowedOrigin for each Origin"},

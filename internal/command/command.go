@@ -20,8 +20,8 @@ func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "oss-cors",
 		Usage: "<command>",
-		Short: "Explains, tries, checks, compares and tests OSS CORS rules",
-		Long: `Explains, tries, checks, compares and tests CORS rules in the format of Alibaba Cloud OSS.
+		Short: "Explains, tries, checks, compares, tests and converts OSS CORS rules",
+		Long: `Explains, tries, checks, compares, tests and converts CORS rules in the format of Alibaba Cloud OSS.
 
 Exit status: 0; 1 for a denial, a finding, a change or a failed test; 2 where nothing
 could be evaluated: wrong usage, a file that cannot be read, a server that does not
@@ -44,6 +44,7 @@ answer.`,
 				diffCommand(),
 				testCommand(),
 				replayCommand(),
+				convertCommand(),
 				consoleCommand(),
 				statusCommand(),
 				watchCommand(),
