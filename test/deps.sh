@@ -17,6 +17,7 @@ need chromium chromium chromium chromium
 command -v firefox >/dev/null 2>&1 || need firefox-esr firefox-esr firefox firefox
 need prometheus prometheus golang-github-prometheus prometheus
 need promtool prometheus golang-github-prometheus prometheus
+need redis-server redis-server redis redis
 need curl curl curl curl
 need jq jq jq jq
 need openssl openssl openssl openssl

@@ -117,7 +117,7 @@ func (p *APIProxy) Start(t *testing.T) {
 	if binary == "" {
 		binary = CaddyBinary(t)
 	}
-	p.Process = startBinary(t, binary, p.dir, "Caddyfile", p.env, []string{p.Path, p.Host, p.CNAME})
+	p.Process = StartBinary(t, binary, p.dir, "Caddyfile", p.env, []string{p.Path, p.Host, p.CNAME})
 }
 
 // Document returns the file that holds a bucket's rules.

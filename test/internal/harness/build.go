@@ -60,15 +60,31 @@ var builtCaddy = sync.OnceValues(func() (string, error) {
 	if path := os.Getenv("CADDY_BIN"); path != "" {
 		return filepath.Abs(path)
 	}
+	return build(".", "./cmd/caddy", "caddy-test")
+})
+
+// RedisCaddyBinary returns the path of test/rediscaddy, built from the current sources.
+func RedisCaddyBinary(t *testing.T) string {
+	t.Helper()
+	t.Cleanup(func() { preventCaching(t) })
+	path, err := build("test/rediscaddy", ".", "caddy-redis")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// build builds a package of the module in a directory of the repository.
+func build(dir, pkg, name string) (path string, err error) {
 	defer lock()()
-	path := filepath.Join(RepoRoot, "bin", "caddy-test")
-	build := exec.Command("go", "build", "-o", path, "./cmd/caddy")
-	build.Dir = RepoRoot
+	path = filepath.Join(RepoRoot, "bin", name)
+	build := exec.Command("go", "build", "-o", path, pkg)
+	build.Dir = filepath.Join(RepoRoot, dir)
 	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building Caddy: %w\n%s", err, out)
+		return "", fmt.Errorf("building %s: %w\n%s", name, err, out)
 	}
 	return path, nil
-})
+}
 
 // Tool returns the path of one of the programs that tools/go.mod pins. The go command
 // builds it on first use and keeps it in its build cache.

@@ -32,11 +32,11 @@ func FreePorts(t *testing.T, n int) []string {
 // returns when every port in waitFor answers.
 func StartCaddy(t *testing.T, dir, config string, env, waitFor []string) *Process {
 	t.Helper()
-	return startBinary(t, CaddyBinary(t), dir, config, env, waitFor)
+	return StartBinary(t, CaddyBinary(t), dir, config, env, waitFor)
 }
 
-// startBinary is StartCaddy with another binary than the one that is tested.
-func startBinary(t *testing.T, binary, dir, config string, env, waitFor []string) *Process {
+// StartBinary is StartCaddy with another binary than the one that is tested.
+func StartBinary(t *testing.T, binary, dir, config string, env, waitFor []string) *Process {
 	t.Helper()
 	cmd := exec.Command(binary, "run", "--config", config)
 	cmd.Dir = cmp.Or(dir, RepoRoot)

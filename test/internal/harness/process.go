@@ -101,9 +101,14 @@ func (b *LogBuffer) String() string {
 	return string(b.text)
 }
 
-// StartServer runs a server until the test ends. It returns the process ID when the server
-// answers at port.
+// StartProgram runs a server until the test ends. It returns when the server answers at port.
+func StartProgram(t *testing.T, port, program string, args ...string) *Process {
+	t.Helper()
+	return startProcess(t, filepath.Base(program), exec.Command(program, args...), nil, []string{port})
+}
+
+// StartServer is StartProgram for who needs the process ID alone.
 func StartServer(t *testing.T, port, program string, args ...string) (pid int) {
 	t.Helper()
-	return startProcess(t, filepath.Base(program), exec.Command(program, args...), nil, []string{port}).Cmd.Process.Pid
+	return StartProgram(t, port, program, args...).Cmd.Process.Pid
 }

@@ -114,7 +114,7 @@ func StartTestbed(t *testing.T, config TestbedConfig) *Testbed {
 	if config.Binary == "" {
 		config.Binary = CaddyBinary(t)
 	}
-	tb.Process = startBinary(t, config.Binary, tb.Dir, "Caddyfile", nil, ports)
+	tb.Process = StartBinary(t, config.Binary, tb.Dir, "Caddyfile", nil, ports)
 	return tb
 }
 
