@@ -66,10 +66,10 @@ func Diff(before, after *Ruleset) []Change {
 		if !isOriginCell(c) {
 			continue
 		}
-		old, new := before.allowing(c.witness), after.allowing(c.witness)
-		key := fmt.Sprint(old, new)
+		rulesBefore, rulesAfter := before.allowing(c.witness), after.allowing(c.witness)
+		key := fmt.Sprint(rulesBefore, rulesAfter)
 		if cells[key] == nil {
-			cells[key] = &originCell{changes: changesOf(before.pick(old), after.pick(new))}
+			cells[key] = &originCell{changes: changesOf(before.pick(rulesBefore), after.pick(rulesAfter))}
 		}
 		cells[key].labels = append(cells[key].labels, c.label)
 		all = append(all, c.label)
@@ -205,13 +205,13 @@ func responseChanges(h *headerCells, before, after []*Rule) (changes []Change) {
 	return changes
 }
 
-func compareEffects(old, new *Rule) (changes []HeaderChange) {
+func compareEffects(before, after *Rule) (changes []HeaderChange) {
 	allowOrigin := map[bool]string{true: "*", false: "the request's origin"}
 	for _, c := range []HeaderChange{
-		{"Access-Control-Allow-Origin", allowOrigin[old.anyOrigin], allowOrigin[new.anyOrigin]},
-		{"Access-Control-Allow-Methods", old.AllowMethods(), new.AllowMethods()},
-		{"Access-Control-Expose-Headers", old.ExposeHeaders(), new.ExposeHeaders()},
-		{"Access-Control-Max-Age", old.MaxAge(), new.MaxAge()},
+		{"Access-Control-Allow-Origin", allowOrigin[before.anyOrigin], allowOrigin[after.anyOrigin]},
+		{"Access-Control-Allow-Methods", before.AllowMethods(), after.AllowMethods()},
+		{"Access-Control-Expose-Headers", before.ExposeHeaders(), after.ExposeHeaders()},
+		{"Access-Control-Max-Age", before.MaxAge(), after.MaxAge()},
 	} {
 		if c.Before != c.After {
 			changes = append(changes, c)

@@ -106,9 +106,7 @@ func intersect(a, b nameSet) nameSet {
 // the first allow it and the second do not.
 func minimalCombinations(allowed, then []nameSet) (combinations [][]int) {
 	for _, set := range allowed {
-		for _, combination := range escaping(set, then) {
-			combinations = append(combinations, combination)
-		}
+		combinations = append(combinations, escaping(set, then)...)
 	}
 	return onlyMinimal(combinations)
 }

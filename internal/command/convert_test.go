@@ -9,9 +9,9 @@ import (
 	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
 )
 
-// someOf returns at least min of values, in random order.
-func someOf(random *rand.Rand, min int, values ...string) []string {
-	n := min + random.IntN(len(values)-min+1)
+// someOf returns at least so many of values, in random order.
+func someOf(random *rand.Rand, least int, values ...string) []string {
+	n := least + random.IntN(len(values)-least+1)
 	if n == 0 {
 		return nil
 	}

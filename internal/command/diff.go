@@ -36,15 +36,15 @@ func runDiff(cmd *cobra.Command, files []string) (same bool, err error) {
 	if len(files) != 2 {
 		return false, usageError(fmt.Sprintf("diff takes exactly two documents, the old and the new, and there are %d arguments", len(files)))
 	}
-	old, err := compileFile(cmd, files[0], false)
+	before, err := compileFile(cmd, files[0], false)
 	if err != nil {
 		return false, err
 	}
-	new, err := compileFile(cmd, files[1], false)
+	after, err := compileFile(cmd, files[1], false)
 	if err != nil {
 		return false, err
 	}
-	result := diffResult{Changes: append([]corsrules.Change{}, corsrules.Diff(old, new)...)}
+	result := diffResult{Changes: append([]corsrules.Change{}, corsrules.Diff(before, after)...)}
 	return len(result.Changes) == 0, printResult(cmd, result, func(p *printer) { p.diff(result) })
 }
 
