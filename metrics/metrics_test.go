@@ -105,7 +105,7 @@ preflight app a 0`, "rule_hits_total")
 	expect(t, s, "", "rule_hits_total", "denied_total", "rules", "rules_last_load_successful")
 }
 
-// A reload opens the buckets of the new configuration one by one, as they are asked for.
+// A reload opens the buckets of the new configuration one by one, as they are requested.
 func TestABucketThatIsOpenedAgainGoesOn(t *testing.T) {
 	s := NewStore()
 	other := s.Open(OtherBuckets, testOptions)

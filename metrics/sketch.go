@@ -173,7 +173,8 @@ func (s *sketch) top(now time.Time, most int, shown func(ruleset string) bool) [
 	return origins[:min(most, len(origins))]
 }
 
-// snapshot copies the entries of both generations. That takes some 35 µs, once a scrape.
+// snapshot copies the entries of both generations. That takes a fraction of a
+// millisecond, once a scrape.
 func (s *sketch) snapshot(now time.Time) []sketchEntry {
 	s.mu.Lock()
 	defer s.mu.Unlock()

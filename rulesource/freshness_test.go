@@ -89,8 +89,8 @@ func TestFreshness_aBusyBucketWaitsForNothing(t *testing.T) {
 func TestFreshness_aSlowReadIsOldWhenItEnds(t *testing.T) {
 	const refresh, takes = 60 * time.Millisecond, 50 * time.Millisecond
 	for _, c := range []struct {
-		desc  string
-		asked time.Duration // when rules are requested, since the read began
+		desc      string
+		requested time.Duration // when rules are requested, since the read began
 	}{
 		{"after it", refresh + tick},
 		{"during the next one", refresh + refresh/2 + takes - tick},
@@ -104,7 +104,7 @@ func TestFreshness_aSlowReadIsOldWhenItEnds(t *testing.T) {
 			expect(t, s, "b", "origin", 0) // a read begins
 			synctest.Wait()
 			documents.put("b", app)
-			time.Sleep(c.asked)
+			time.Sleep(c.requested)
 			expect(t, s, "b", "", newerWait)
 		})
 	}
@@ -211,7 +211,7 @@ func TestFreshness_aBucketThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// A storage that fails at once is not asked at the rate of requests. Once it is healthy, no
+// A storage that fails at once is not read at the rate of requests. Once it is healthy, no
 // request sees rules older than refresh, not even the first.
 func TestFreshness_readsThatFail(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

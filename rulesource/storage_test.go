@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -49,6 +50,13 @@ func (e *engine) set(change func(e *engine)) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	change(e)
+}
+
+// keys returns what is stored.
+func (e *engine) keys() map[string][]byte {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return maps.Clone(e.values)
 }
 
 // called returns the operations since the last call, those of the marker left out.
@@ -240,8 +248,8 @@ func TestStorage_emptied(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 		}
-		if len(e.values) > 0 {
-			t.Errorf("stored is %q", e.values)
+		if stored := e.keys(); len(stored) > 0 {
+			t.Errorf("stored is %q", stored)
 		}
 		time.Sleep(refresh)
 		expect(t, s, "b", "", 0)
@@ -281,8 +289,8 @@ func TestStorage_theMarkerIsMade(t *testing.T) {
 			e.set(func(e *engine) { e.down = nil })
 			time.Sleep(refresh)
 			c.need(t, s)
-			if len(e.values[key]) == 0 {
-				t.Errorf("%s: there is no marker in %q", c.desc, e.values)
+			if stored := e.keys(); len(stored[key]) == 0 {
+				t.Errorf("%s: there is no marker in %q", c.desc, stored)
 			}
 		})
 	}
@@ -290,8 +298,8 @@ func TestStorage_theMarkerIsMade(t *testing.T) {
 		e := newEngine()
 		openStorage(t, e, newLogged().Options)
 		synctest.Wait()
-		if len(e.values[key]) == 0 {
-			t.Errorf("when it was opened: there is no marker in %q", e.values)
+		if stored := e.keys(); len(stored[key]) == 0 {
+			t.Errorf("when it was opened: there is no marker in %q", stored)
 		}
 	})
 }
@@ -387,7 +395,7 @@ func TestStorage_aWriteIsInForceAtOnce(t *testing.T) {
 		} {
 			time.Sleep(refresh)
 			hangs := make(chan struct{})
-			found := e.values["oss_cors/b.xml"] // what a read finds that begins now
+			found := e.keys()["oss_cors/b.xml"] // what a read finds that begins now
 			s.document = func(string) reader { return slowRead{found, hangs} }
 			_ = reason(t, s, "b")
 			if err := c.write(); err != nil {
@@ -423,13 +431,15 @@ func TestStorage_aLongDocument(t *testing.T) {
 		e, l := newEngine(), newLogged()
 		s := openStorage(t, e, l.Options)
 		store(t, s, "grows", app)
-		for _, bucket := range []string{"big", "grows"} {
-			e.values["oss_cors/"+bucket+".xml"] = documentFor(other)
-			e.sizes["oss_cors/"+bucket+".xml"] = 500 << 20
-		}
-		// A storage that does not know the size: the document is bad all the same.
-		e.values["oss_cors/unknown.xml"] = bytes.Repeat([]byte("x"), 1<<20)
-		e.sizes["oss_cors/unknown.xml"] = 0
+		e.set(func(e *engine) {
+			for _, bucket := range []string{"big", "grows"} {
+				e.values["oss_cors/"+bucket+".xml"] = documentFor(other)
+				e.sizes["oss_cors/"+bucket+".xml"] = 500 << 20
+			}
+			// A storage that does not know the size: the document is bad all the same.
+			e.values["oss_cors/unknown.xml"] = bytes.Repeat([]byte("x"), 1<<20)
+			e.sizes["oss_cors/unknown.xml"] = 0
+		})
 		e.called()
 		time.Sleep(refresh)
 		expect(t, s, "big", "origin", 0)
@@ -451,7 +461,7 @@ func TestStorage_operations(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEngine()
 		s := openStorage(t, e, newLogged().Options)
-		e.values["oss_cors/b.xml"] = documentFor(app)
+		e.set(func(e *engine) { e.values["oss_cors/b.xml"] = documentFor(app) })
 		for _, c := range []struct {
 			desc string
 			want []string
@@ -469,7 +479,7 @@ func TestStorage_operations(t *testing.T) {
 	})
 }
 
-// Whoever asks for an operation waits as long as its context lasts, even if the storage
+// The caller of an operation waits as long as its context lasts, even if the storage
 // hangs. A write that was given up is not overtaken by another of the same bucket.
 func TestStorage_hangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -290,6 +290,7 @@ func TestURL_pauses(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(4 * time.Minute)
+		synctest.Wait()
 		if want := []time.Duration{0, 1, 3, 7, 15, 31, 63, 123, 183}; !slices.Equal(at, want) {
 			t.Errorf("requests at %d s, want %d", at, want)
 		}
