@@ -9,23 +9,19 @@ import (
 	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
 	"github.com/caddy-oss-cors/caddy-oss-cors/internal/explain"
 	"github.com/caddy-oss-cors/caddy-oss-cors/internal/running"
+	"github.com/caddy-oss-cors/caddy-oss-cors/rulesource"
 )
 
 // expectAgreement fails the test if the explanation of a request disagrees with how it was
 // answered. It checks every request that the integration tests send through a single handler
 // with a single document.
-func expectAgreement(t testing.TB, requestLine string, lines []string, answer reply) {
+func expectAgreement(t testing.TB, rules *rulesource.Rules, requestLine string, lines []string, answer reply) {
 	t.Helper()
-	sites := running.Sites()
-	if len(sites) != 1 || sites[0].PerBucket() || !answeredByHandler(answer) {
+	if !answeredByHandler(answer) {
 		return
 	}
-	rules, err := sites[0].Source.Rules(t.Context(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
 	method, _, _ := strings.Cut(requestLine, " ")
-	q := explain.Request{Method: method, Headers: valuesOf(lines, "Access-Control-Request-Headers")}
+	q := explain.Request{Verbatim: true, Method: method, Headers: valuesOf(lines, "Access-Control-Request-Headers")}
 	origins, methods := valuesOf(lines, "Origin"), valuesOf(lines, "Access-Control-Request-Method")
 	preflight := method == "OPTIONS"
 	if preflight && len(methods) == 1 {
@@ -35,7 +31,7 @@ func expectAgreement(t testing.TB, requestLine string, lines []string, answer re
 		return // explain takes one of each
 	}
 	q.Origin = origins[0]
-	e := explain.New(rules.Ruleset, sites[0].Policy, q)
+	e := explain.New(rules.Ruleset, running.Sites()[0].Policy, q)
 	j := e.Actual
 	if preflight {
 		j = e.Preflight
@@ -55,6 +51,21 @@ func expectAgreement(t testing.TB, requestLine string, lines []string, answer re
 	if preflight && (answer.StatusCode == 200) != (j.Outcome == corsrules.Allowed.String()) {
 		t.Errorf("%s %q was answered %d, and is explained as %s", requestLine, lines, answer.StatusCode, j.Outcome)
 	}
+}
+
+// onlyRules returns the rules in force of the only handler; nil if there are several, or it has
+// rules of many buckets.
+func onlyRules(t testing.TB) *rulesource.Rules {
+	t.Helper()
+	sites := running.Sites()
+	if len(sites) != 1 || sites[0].PerBucket() {
+		return nil
+	}
+	rules, err := sites[0].Source.Rules(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rules
 }
 
 // answeredByHandler reports whether an answer is the handler's, and not Go's server's own

@@ -263,6 +263,7 @@ func TestBrokenPreflight(t *testing.T) {
 // what is missing. It is counted and logged as ever.
 func TestDebugPreflights(t *testing.T) {
 	p := newProxy(t)
+	p.miswired = true // the answer is not that of the decision
 	write(t, "cors.xml", appRules)
 	log := filepath.Join(t.TempDir(), "log.json")
 	p.options = logTo(log)
