@@ -50,7 +50,7 @@ func NewTab(t *testing.T) context.Context {
 	}
 	ctx, closeTab := chromedp.NewContext(browser.ctx, chromedp.WithTargetID(window))
 	t.Cleanup(closeTab)
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute) // a busy machine takes one for the whole matrix
 	t.Cleanup(cancel)
 	chromedp.ListenTarget(ctx, func(event any) {
 		if e, ok := event.(*runtime.EventExceptionThrown); ok {
