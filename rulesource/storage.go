@@ -116,7 +116,7 @@ func (d storedDocument) read(ctx context.Context) ([]byte, look, error) {
 		return tooLong, seen, nil
 	}
 	content, err := d.source.storage.Load(ctx, d.key)
-	return content, seen, d.source.certain(ctx, err)
+	return content, seen, d.source.certain(ctx, d.key, err)
 }
 
 // maxStoredBytes is how long a stored document may be.
@@ -128,16 +128,21 @@ var tooLong = make([]byte, maxStoredBytes+1)
 
 func (d storedDocument) look(ctx context.Context) (look, error) {
 	info, err := d.source.storage.Stat(ctx, d.key)
-	return newLook(info.Size, info.Modified), d.source.certain(ctx, err)
+	return newLook(info.Size, info.Modified), d.source.certain(ctx, d.key, err)
 }
 
-// certain returns the error of an operation of the storage. It is fs.ErrNotExist only where
-// the marker can still be read.
-func (s *Storage) certain(ctx context.Context, err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		if markerErr := s.marker.prove(ctx); markerErr != nil {
-			return markerErr
-		}
+// certain returns the error of an operation on a key of the storage. It is fs.ErrNotExist only
+// where the marker can still be read, and the key still does not exist after that: a storage
+// that says so of a single failure would have passed otherwise.
+func (s *Storage) certain(ctx context.Context, key string, err error) error {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := s.marker.prove(ctx); err != nil {
+		return err
+	}
+	if _, err = s.storage.Stat(ctx, key); err == nil {
+		return fmt.Errorf("the storage said that %s does not exist, and then that it does", key)
 	}
 	return err
 }
@@ -160,7 +165,7 @@ func (s *Storage) Store(ctx context.Context, bucket string, document []byte) err
 // Delete implements Writable.
 func (s *Storage) Delete(ctx context.Context, bucket string) error {
 	return s.write(ctx, bucket, nil, func() error {
-		err := s.certain(ctx, s.storage.Delete(ctx, s.file(bucket)))
+		err := s.certain(ctx, s.file(bucket), s.storage.Delete(ctx, s.file(bucket)))
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
