@@ -82,7 +82,7 @@ func TestCuresInARule(t *testing.T) {
 	}
 }
 
-// FuzzCures looks for an origin whose cure is none.
+// FuzzCures looks for an origin whose cure lint would find.
 func FuzzCures(f *testing.F) {
 	for _, origin := range curedOrigins {
 		f.Add(origin)
@@ -91,7 +91,7 @@ func FuzzCures(f *testing.F) {
 		doc := (&Configuration{Rules: []CORSRule{{AllowedOrigins: []string{origin}, AllowedMethods: []string{"GET"}}}}).Marshal()
 		cfg, err := Parse(doc, Options{})
 		if err != nil {
-			t.Skip()
+			return // lint is for documents that Parse takes
 		}
 		checkCures(t, cfg.Rules[0].AllowedOrigins[0])
 	})
