@@ -24,8 +24,11 @@ type Document struct {
 
 	current atomic.Pointer[Rules]
 	status  atomic.Pointer[Status]
-	handle  *metrics.Handle   // from the first publication on; nil: nothing is counted
-	sum     [sha256.Size]byte // of the content in force
+	handle  *metrics.Handle // from the first publication on; nil: nothing is counted
+
+	// sum is of the content in force. It is atomic because a read that is not waited for any
+	// more compares what it read with it, when it returns at last.
+	sum atomic.Pointer[[sha256.Size]byte]
 }
 
 // Status is what became of a document's content.
@@ -79,7 +82,8 @@ func (d *Document) Load(content []byte) error {
 		d.Failed(err)
 		return err
 	}
-	d.sum = sha256.Sum256(content)
+	sum := sha256.Sum256(content)
+	d.sum.Store(&sum)
 	d.put(cfg)
 	d.logFindings(content)
 	return nil
@@ -91,9 +95,10 @@ func (d *Document) put(cfg *corsrules.Configuration) {
 	d.log().Info(inForce, zap.Int("rules", len(cfg.Rules)))
 }
 
-// holds reports whether content is what is in force.
+// holds reports whether content is what is in force. It may be called from any goroutine.
 func (d *Document) holds(content []byte) bool {
-	return d.Rules() != nil && sha256.Sum256(content) == d.sum
+	sum := d.sum.Load()
+	return sum != nil && sha256.Sum256(content) == *sum
 }
 
 // Unavailable lets a source start without rules: until the first Load that succeeds, Rules
