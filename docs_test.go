@@ -327,7 +327,7 @@ func TestDocsMetrics(t *testing.T) {
 			}
 		}
 		for _, match := range regexp.MustCompile(`\{http\.oss_cors\.(\w+)\}`).FindAllStringSubmatch(p.text, -1) {
-			if _, ok := new(decided).placeholder("http.oss_cors." + match[1]); !ok {
+			if _, ok := (&decided{rules: new(rulesource.Rules)}).placeholder("http.oss_cors." + match[1]); !ok {
 				t.Errorf("%s: there is no placeholder %s", p.file, match[0])
 			}
 		}

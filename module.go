@@ -43,6 +43,8 @@ func init() {
 // `{http.oss_cors.outcome}` | `allowed`, `denied`, or `none` if the request does not need CORS
 // `{http.oss_cors.rule}` | The rule that matched or, on a denial, the nearest; empty if there is none
 // `{http.oss_cors.reason}` | Why the request was denied, such as `origin` or `rules_unavailable`; empty if it was not
+// `{http.oss_cors.value}` | What of the request the rules do not allow: its origin, its method or a header; empty if it was not denied
+// `{http.oss_cors.ruleset}` | The name of the rules that decided
 // `{http.oss_cors.bucket}` | The bucket, if `bucket` is set and the request names one
 type Handler struct {
 	// RulesRaw is where the rules come from: a module in the namespace

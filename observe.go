@@ -138,7 +138,8 @@ func (d *decided) logDenial(requestID string) {
 		zap.String("host", truncate(d.host)),
 		zap.String("path", d.path()),
 		zap.String("client_ip", d.clientIP()),
-		known("request_id", requestID))
+		known("request_id", requestID),
+		known("trace_id", d.traceID()))
 }
 
 // known is a field of a log line that is left out where it is empty.
@@ -167,6 +168,12 @@ func (d *decided) path() string {
 func (d *decided) clientIP() string {
 	ip, _ := caddyhttp.GetVar(d.r.Context(), caddyhttp.ClientIPVarKey).(string)
 	return ip
+}
+
+// traceID is that of Caddy's tracing directive; empty without it.
+func (d *decided) traceID() string {
+	id, _ := caddyhttp.GetVar(d.r.Context(), "trace_id").(string)
+	return id
 }
 
 // givenRequestID is the request ID in a response; empty if it has none.
@@ -220,6 +227,10 @@ func (d *decided) placeholder(key string) (any, bool) {
 		return ruleName(d.decision), true
 	case "reason":
 		return d.decision.Reason.String(), true
+	case "value":
+		return truncate(d.decision.Value), true
+	case "ruleset":
+		return d.rules.Name, true
 	case "bucket":
 		return d.bucket, true
 	}

@@ -29,7 +29,7 @@ func TestTheDecisionShows(t *testing.T) {
 		oss_cors cors.xml {
 			debug_header
 		}
-		header X-Placeholders "{http.oss_cors.outcome},{http.oss_cors.rule},{http.oss_cors.reason},{http.oss_cors.bucket}"
+		header X-Placeholders "{http.oss_cors.outcome},{http.oss_cors.rule},{http.oss_cors.reason},{http.oss_cors.bucket},{http.oss_cors.value},{http.oss_cors.ruleset}"
 		respond answered`)
 	type entry struct {
 		OSSCORS map[string]string `json:"oss_cors"`
@@ -43,27 +43,27 @@ func TestTheDecisionShows(t *testing.T) {
 	}{
 		{
 			desc: "not a CORS request", request: "GET /1 HTTP/1.1",
-			header: "none", placeholders: "none,,,",
+			header: "none", placeholders: "none,,,,,cors.xml",
 			logged: map[string]string{"outcome": "none"},
 		},
 		{
 			desc: "allowed", request: "GET /2 HTTP/1.1", lines: []string{fromApp},
-			header: "allowed; rule=app", placeholders: "allowed,app,,",
+			header: "allowed; rule=app", placeholders: "allowed,app,,,,cors.xml",
 			logged: map[string]string{"outcome": "allowed", "rule": "app"},
 		},
 		{
 			desc: "a rule without an ID is named by its number", request: "GET /3 HTTP/1.1", lines: []string{"Origin: https://plain.example.com"},
-			header: "allowed; rule=2", placeholders: "allowed,2,,",
+			header: "allowed; rule=2", placeholders: "allowed,2,,,,cors.xml",
 			logged: map[string]string{"outcome": "allowed", "rule": "2"},
 		},
 		{
 			desc: "no rule has the origin: none is near", request: "GET /4 HTTP/1.1", lines: []string{fromStranger},
-			header: "denied; reason=origin; value=https%3A%2F%2Fstranger.example.net", placeholders: "denied,,origin,",
+			header: "denied; reason=origin; value=https%3A%2F%2Fstranger.example.net", placeholders: "denied,,origin,,https://stranger.example.net,cors.xml",
 			logged: map[string]string{"outcome": "denied", "reason": "origin", "value": "https://stranger.example.net"},
 		},
 		{
 			desc: "the nearest rule lacks the method", request: "DELETE /5 HTTP/1.1", lines: []string{fromApp},
-			header: "denied; reason=method; value=DELETE; nearest=app", placeholders: "denied,app,method,",
+			header: "denied; reason=method; value=DELETE; nearest=app", placeholders: "denied,app,method,,DELETE,cors.xml",
 			logged: map[string]string{"outcome": "denied", "reason": "method", "value": "DELETE", "nearest": "app"},
 		},
 		{

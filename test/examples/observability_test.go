@@ -101,6 +101,11 @@ func TestObservabilityCompose(t *testing.T) {
 		t.Errorf("Prometheus scrapes %s and reads %s", target, config.RuleFiles)
 	}
 
+	// Jaeger: the image listens for spans at the port that Caddy sends them to.
+	if endpoint := caddy.Environment["OTEL_EXPORTER_OTLP_ENDPOINT"]; endpoint != "http://jaeger:4318" || compose.Services["jaeger"].Image == "" {
+		t.Errorf("Caddy sends spans to %s", endpoint)
+	}
+
 	// Grafana: the provisioning of its dashboard and data source.
 	expectMount("grafana", "/etc/grafana/provisioning/datasources/datasource.yaml", "grafana/datasource.yaml")
 	expectMount("grafana", "/etc/grafana/provisioning/dashboards/dashboards.yaml", "grafana/dashboards.yaml")

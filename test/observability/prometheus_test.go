@@ -16,8 +16,8 @@ import (
 
 const observabilityDir = "examples/observability"
 
-// observability is examples/observability running: its Caddy, and a Prometheus with its
-// configuration, which scrapes and evaluates every second.
+// observability is examples/observability running: its Caddy, and for some tests a Prometheus
+// with its configuration, which scrapes and evaluates every second.
 type observability struct {
 	caddy                 *harness.Process
 	dir                   string // a copy of the example, to edit
@@ -25,25 +25,33 @@ type observability struct {
 	prometheus            string
 }
 
+// startCaddy starts the example's Caddy, with additions to its environment.
+func startCaddy(t *testing.T, env ...string) *observability {
+	t.Helper()
+	root := harness.CopyOfRepo(t, observabilityDir)
+	ports := harness.FreePorts(t, 4)
+	o := &observability{
+		dir:     filepath.Join(root, observabilityDir),
+		proxy:   "http://127.0.0.1:" + ports[0],
+		metrics: "http://127.0.0.1:" + ports[1] + "/metrics",
+		admin:   "http://127.0.0.1:" + ports[2],
+	}
+	env = append(env, "PROXY_PORT="+ports[0], "METRICS_PORT="+ports[1], "ADMIN_PORT="+ports[2], "ORIGIN_PORT="+ports[3])
+	o.caddy = harness.StartCaddy(t, root, observabilityDir+"/Caddyfile", env, ports)
+	return o
+}
+
 func startObservability(t *testing.T) *observability {
 	t.Helper()
 	prometheus := harness.Installed(t, "prometheus")
-	root := harness.CopyOfRepo(t, observabilityDir)
-	ports := harness.FreePorts(t, 5)
-	o := &observability{
-		dir:        filepath.Join(root, observabilityDir),
-		proxy:      "http://127.0.0.1:" + ports[0],
-		metrics:    "http://127.0.0.1:" + ports[1] + "/metrics",
-		admin:      "http://127.0.0.1:" + ports[2],
-		prometheus: "http://127.0.0.1:" + ports[4],
-	}
-	env := []string{"PROXY_PORT=" + ports[0], "METRICS_PORT=" + ports[1], "ADMIN_PORT=" + ports[2], "ORIGIN_PORT=" + ports[3]}
-	o.caddy = harness.StartCaddy(t, root, observabilityDir+"/Caddyfile", env, ports[:4])
+	o := startCaddy(t, "OTEL_TRACES_EXPORTER=none")
+	port := harness.FreePorts(t, 1)[0]
+	o.prometheus = "http://127.0.0.1:" + port
 
 	config := filepath.Join(o.dir, "prometheus.yml")
-	harness.Edit(t, config, "caddy:9180", "127.0.0.1:"+ports[1], "15s", "1s")
-	harness.StartServer(t, ports[4], prometheus, "--config.file="+config, "--storage.tsdb.path="+t.TempDir(),
-		"--web.listen-address=127.0.0.1:"+ports[4], "--log.level=warn")
+	harness.Edit(t, config, "caddy:9180", strings.TrimSuffix(strings.TrimPrefix(o.metrics, "http://"), "/metrics"), "15s", "1s")
+	harness.StartServer(t, port, prometheus, "--config.file="+config, "--storage.tsdb.path="+t.TempDir(),
+		"--web.listen-address=127.0.0.1:"+port, "--log.level=warn")
 	harness.WaitUntil(t, "Prometheus, which listens before that, answers queries", func() bool {
 		response, err := http.Get(o.prometheus + "/-/ready")
 		if err != nil {
