@@ -226,8 +226,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if d.request.Kind == corsrules.Preflight {
 		return d.answerPreflight(w)
 	}
-	if h.BucketAPI != nil && bucketapi.IsRequest(r, d.key) {
-		next = h.BucketAPI.handler(d.bucket) // its response follows the rules from before it
+	if h.BucketAPI != nil { // the source has many buckets, so Bucket is not nil
+		if _, key := h.Bucket.of(r); bucketapi.IsRequest(r, key) {
+			next = h.BucketAPI.handler(d.bucket) // its response follows the rules from before it
+		}
 	}
 	return d.decorate(w, r, next)
 }

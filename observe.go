@@ -73,7 +73,7 @@ func (d *decided) observeResponse(h http.Header, status int, removed bool) {
 	if removed {
 		d.rules.Metrics.UpstreamHeadersRemoved()
 	}
-	if isCacheable(d.method, status, h) && d.variesByOrigin() && !listHas(h["Vary"], "Origin") && !listHas(h["Vary"], "*") {
+	if isCacheable(d.request.Method, status, h) && d.variesByOrigin() && !listHas(h["Vary"], "Origin") && !listHas(h["Vary"], "*") {
 		d.cacheUnsafe()
 	}
 	if d.decision.Outcome == corsrules.Denied {
@@ -90,7 +90,7 @@ func (d *decided) variesByOrigin() bool {
 	if d.decision.Outcome == corsrules.Allowed {
 		return d.decision.NamesOrigin()
 	}
-	return d.rules.AllowsMethod(d.method)
+	return d.rules.AllowsMethod(d.request.Method)
 }
 
 func (d *decided) cacheUnsafe() {
@@ -179,8 +179,8 @@ func (d *decided) traceID() string {
 // givenRequestID is the request ID in a response; empty if it has none.
 func givenRequestID(h http.Header) string {
 	for _, key := range []string{"X-Oss-Request-Id", "X-Amz-Request-Id", "X-Request-Id"} {
-		if id := h.Get(key); id != "" {
-			return id
+		if ids := h[key]; len(ids) > 0 && ids[0] != "" {
+			return ids[0]
 		}
 	}
 	return ""

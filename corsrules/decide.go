@@ -59,6 +59,9 @@ var (
 type Decision struct {
 	Outcome Outcome
 
+	// Reason is why the request was denied; NoReason unless it was.
+	Reason Reason
+
 	// Rule is the rule that matched; nil unless the request is allowed.
 	Rule *Rule
 
@@ -66,9 +69,6 @@ type Decision struct {
 	// a lone "*", else the request's Origin. AllowHeaders is that of
 	// Access-Control-Allow-Headers, empty for none. Both are empty on a denial.
 	AllowOrigin, AllowHeaders string
-
-	// Reason is why the request was denied; NoReason unless it was.
-	Reason Reason
 
 	// Value is what was not allowed: the origin or the method that no rule allows, or
 	// the first header that the nearest rule does not allow; for Malformed the name of

@@ -60,11 +60,17 @@ var latest struct {
 // AddDenial keeps a denial, in place of the oldest if there are MaxDenials. It sets Number
 // and Time, and copies the texts: a request's strings keep all of its header in memory.
 func AddDenial(d Denial) {
-	for _, text := range []*string{&d.Value, &d.Origin, &d.Method, &d.Path, &d.Client, &d.RequestID} {
-		*text = shorten(*text, maxText)
-	}
 	d.Path, _, _ = strings.Cut(d.Path, "?")
 	d.Headers = shorten(d.Headers, maxHeaders)
+	texts := [...]*string{&d.Value, &d.Origin, &d.Method, &d.Path, &d.Client, &d.RequestID, &d.Headers}
+	for _, text := range texts[:len(texts)-1] {
+		*text = shorten(*text, maxText)
+	}
+	// One copy for all: a copy of each makes a denial a tenth slower.
+	all := d.Value + d.Origin + d.Method + d.Path + d.Client + d.RequestID + d.Headers
+	for _, text := range texts {
+		*text, all = all[:len(*text)], all[len(*text):]
+	}
 
 	latest.mu.Lock()
 	defer latest.mu.Unlock()
@@ -86,10 +92,10 @@ func Denials() []Denial {
 	return denials
 }
 
-// shorten returns a copy of s, cut if it has more than most bytes.
+// shorten returns s, cut if it has more than most bytes.
 func shorten(s string, most int) string {
 	if len(s) > most {
 		return strings.ToValidUTF8(s[:most], "") + "…"
 	}
-	return strings.Clone(s)
+	return s
 }
