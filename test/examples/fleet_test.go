@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -163,8 +165,16 @@ type kubernetesObject struct {
 	Spec     struct {
 		Selector yaml.Node
 		Ports    []struct {
+			Port       int
 			TargetPort string `yaml:"targetPort"`
 		}
+		PodMetricsEndpoints []struct {
+			Port, Path  string
+			Relabelings []struct {
+				TargetLabel string `yaml:"targetLabel"`
+				Replacement string
+			}
+		} `yaml:"podMetricsEndpoints"`
 		Template struct {
 			Metadata struct{ Labels map[string]string }
 			Spec     struct {
@@ -195,36 +205,122 @@ type kubernetesContainer struct {
 	} `yaml:"volumeMounts"`
 }
 
-// TestExampleFleetKubernetes checks that the manifest's objects name each other, and runs
-// its sidecar on its ConfigMap, mounted and changed as the kubelet does it.
-func TestExampleFleetKubernetes(t *testing.T) {
+// kubernetesObjects returns the documents of the manifest by kind and name.
+func kubernetesObjects(t *testing.T) map[string]kubernetesObject {
+	t.Helper()
 	objects := map[string]kubernetesObject{}
 	decoder := yaml.NewDecoder(strings.NewReader(harness.ReadRepo(t, fleetDir+"/kubernetes.yaml")))
 	for {
 		var object kubernetesObject
 		if err := decoder.Decode(&object); errors.Is(err, io.EOF) {
-			break
+			return objects
 		} else if err != nil {
 			t.Fatal(err)
 		}
-		objects[object.Kind] = object
+		name := object.Kind + " " + object.Metadata.Name
+		if _, twice := objects[name]; twice {
+			t.Errorf("%s is there twice", name)
+		}
+		objects[name] = object
 	}
-	pod, configured := objects["Deployment"].Spec.Template, objects["ConfigMap"]
-	var deploymentSelector struct {
-		MatchLabels map[string]string `yaml:"matchLabels"`
+}
+
+// namedPorts are those of a deployment's containers.
+func (o kubernetesObject) namedPorts() map[string]int {
+	named := map[string]int{}
+	for _, c := range o.Spec.Template.Spec.Containers {
+		for _, p := range c.Ports {
+			named[p.Name] = p.ContainerPort
+		}
 	}
-	var serviceSelector map[string]string
-	for kind, into := range map[string]any{"Deployment": &deploymentSelector, "Service": &serviceSelector} {
-		node := objects[kind].Spec.Selector
-		if err := node.Decode(into); err != nil {
+	return named
+}
+
+// sites are those of a ConfigMap's Caddyfile, by port.
+func (o kubernetesObject) sites() map[int]string {
+	sites := map[int]string{}
+	for _, site := range regexp.MustCompile(`(?ms)^:(\d+) \{\n(.*?)^\}`).FindAllStringSubmatch(o.Data["Caddyfile"], -1) {
+		port, _ := strconv.Atoi(site[1])
+		sites[port] = site[2]
+	}
+	return sites
+}
+
+// selected returns the labels that an object selects pods by.
+func (o kubernetesObject) selected(t *testing.T) (labels map[string]string) {
+	t.Helper()
+	if o.Kind == "Service" {
+		if err := o.Spec.Selector.Decode(&labels); err != nil {
 			t.Fatal(err)
 		}
+		return labels
 	}
-	for _, selector := range []map[string]string{deploymentSelector.MatchLabels, serviceSelector} {
-		if len(selector) == 0 || selector["app"] != pod.Metadata.Labels["app"] {
-			t.Errorf("the selector %v does not match %v", selector, pod.Metadata.Labels)
+	var selector struct {
+		MatchLabels map[string]string `yaml:"matchLabels"`
+	}
+	if err := o.Spec.Selector.Decode(&selector); err != nil {
+		t.Fatal(err)
+	}
+	return selector.MatchLabels
+}
+
+// TestExampleFleetKubernetesAgrees checks that the manifest's objects agree with each other,
+// with the Caddyfile in it, and with the alerts.
+func TestExampleFleetKubernetesAgrees(t *testing.T) {
+	objects := kubernetesObjects(t)
+	kinds := slices.Sorted(maps.Keys(objects))
+	if want := []string{"ConfigMap app-cors", "Deployment app", "PodMonitor app-cors", "Service app", "Service app-metrics"}; !slices.Equal(kinds, want) {
+		t.Fatalf("the manifest has %q; want %q", kinds, want)
+	}
+	pod := objects["Deployment app"].Spec.Template
+	named, sites := objects["Deployment app"].namedPorts(), objects["ConfigMap app-cors"].sites()
+	for name, port := range named {
+		if sites[port] == "" {
+			t.Errorf("the Caddyfile does not listen on the port %s, %d", name, port)
 		}
 	}
+	if len(named) != len(sites) {
+		t.Errorf("ports are %v; the Caddyfile listens on %v", named, slices.Collect(maps.Keys(sites)))
+	}
+	for name, object := range objects {
+		if object.Kind == "ConfigMap" {
+			continue
+		}
+		labels := object.selected(t)
+		for key, value := range labels {
+			if pod.Metadata.Labels[key] != value {
+				t.Errorf("%s selects %v; the pods have %v", name, labels, pod.Metadata.Labels)
+			}
+		}
+		if len(labels) == 0 {
+			t.Errorf("%s selects nothing", name)
+		}
+		for _, p := range object.Spec.Ports {
+			if named[p.TargetPort] == 0 {
+				t.Errorf("%s sends to the port %q; the pods have %v", name, p.TargetPort, named)
+			}
+		}
+	}
+	app, metrics := objects["Service app"].Spec.Ports[0], objects["Service app-metrics"].Spec.Ports[0]
+	if !strings.Contains(sites[named[app.TargetPort]], "oss_cors ") || metrics.Port != named[metrics.TargetPort] {
+		t.Errorf("the services send to %+v and %+v", app, metrics)
+	}
+	scraped := objects["PodMonitor app-cors"].Spec.PodMetricsEndpoints[0]
+	for _, port := range []string{scraped.Port, metrics.TargetPort} {
+		if !strings.Contains(sites[named[port]], "metrics "+scraped.Path+"\n") {
+			t.Errorf("the port %s does not have metrics at %s", port, scraped.Path)
+		}
+	}
+	if job := scraped.Relabelings[0]; job.TargetLabel != "job" || !strings.Contains(harness.ReadRepo(t, observabilityExample+"/alerts.yml"), `up{job="`+job.Replacement+`"}`) {
+		t.Errorf("the PodMonitor sets %+v, which no alert expects", job)
+	}
+}
+
+// TestExampleFleetKubernetes runs the manifest's sidecar on its ConfigMap, mounted and changed
+// as the kubelet does it.
+func TestExampleFleetKubernetes(t *testing.T) {
+	objects := kubernetesObjects(t)
+	pod, configured := objects["Deployment app"].Spec.Template, objects["ConfigMap app-cors"]
 	sidecar := pod.Spec.Containers[slices.IndexFunc(pod.Spec.Containers, func(c kubernetesContainer) bool { return c.Name == "cors" })]
 	volumes := map[string]string{} // to the ConfigMap of each
 	for _, v := range pod.Spec.Volumes {
@@ -244,12 +340,8 @@ func TestExampleFleetKubernetes(t *testing.T) {
 	if mounted == "" || !slices.Contains(sidecar.Args, mounted+"/Caddyfile") {
 		t.Fatalf("the ConfigMap is mounted at %q; the arguments are %v", mounted, sidecar.Args)
 	}
-	containerPorts := map[string]int{}
-	for _, p := range sidecar.Ports {
-		containerPorts[p.Name] = p.ContainerPort
-	}
-	if target := objects["Service"].Spec.Ports[0].TargetPort; target != "http" || containerPorts["http"] != 8080 || containerPorts["metrics"] != 8081 || sidecar.ReadinessProbe.HTTPGet.Port != "metrics" {
-		t.Errorf("the service sends to %s; ports are %v", target, containerPorts)
+	if port := sidecar.ReadinessProbe.HTTPGet.Port; port != "metrics" {
+		t.Errorf("the readiness probe asks %s", port)
 	}
 
 	// The same, with this machine's directories and ports.
