@@ -70,7 +70,9 @@ func onlyRules(t testing.TB) *rulesource.Rules {
 
 // answeredByHandler reports whether an answer is the handler's, and not Go's server's own
 // to a request that no handler saw.
-func answeredByHandler(answer reply) bool { return answer.Header.Get("Server") == "Caddy" }
+func answeredByHandler(answer reply) bool {
+	return answer.Header.Get("Server") == "Caddy" || answer.Header.Get("Via") == "1.1 Caddy"
+}
 
 // valuesOf returns the values of a header's lines, those without one left out.
 func valuesOf(lines []string, name string) (values []string) {
