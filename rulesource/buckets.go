@@ -53,6 +53,7 @@ type buckets struct {
 	outage                 outage
 	overflow               *overflow // counts for all buckets without counters of their own
 	other                  *Rules    // for all buckets without a document
+	findings               bucketFindings
 
 	loaded sync.Map // *bucket by name: those that have a document
 
@@ -73,6 +74,7 @@ func (bs *buckets) open(ctx context.Context, options RefreshOptions, opts *Optio
 	bs.ctx, bs.opts, bs.maxRules = ctx, opts, options.MaxRules
 	bs.now = newClock()
 	bs.unloaded = map[string]*bucket{}
+	bs.findings.warned = map[string]warnedOf{}
 	bs.firstReads, bs.laterReads = make(chan struct{}, maxReads/2), make(chan struct{}, maxReads/2)
 	bs.outage.buckets = bs
 	bs.overflow = &overflow{
@@ -183,13 +185,20 @@ func (bs *buckets) written(name string, content []byte, began time.Duration) {
 			return // in force within refresh
 		}
 		if b.written(parsed, began) {
-			return
+			break
 		}
+	}
+	if parsed != nil && parsed.err == nil {
+		bs.logFindings(name, content, parsed.sum)
 	}
 }
 
+func (bs *buckets) parsing(name string) corsrules.Options {
+	return corsrules.Options{File: bs.file(name), MaxRules: bs.maxRules, Dialect: bs.dialect}
+}
+
 func (bs *buckets) parse(name string, content []byte) *parsedContent {
-	cfg, err := corsrules.Parse(content, corsrules.Options{File: bs.file(name), MaxRules: bs.maxRules, Dialect: bs.dialect})
+	cfg, err := corsrules.Parse(content, bs.parsing(name))
 	if err != nil {
 		return &parsedContent{err: err}
 	}

@@ -172,6 +172,9 @@ func (b *bucket) read(r *bucketRead, slots chan struct{}) {
 	var changed *parsedContent
 	if err == nil && !b.holds(content) {
 		changed = b.buckets.parse(b.name, content)
+		if changed.err == nil {
+			defer b.buckets.logFindings(b.name, content, changed.sum) // once requests have their rules
+		}
 	}
 
 	b.mu.Lock()
