@@ -1,7 +1,7 @@
 package osscors
 
 import (
-	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"slices"
@@ -27,19 +27,31 @@ type Bucket struct {
 }
 
 func (b *Bucket) validate() error {
-	set := 0
-	for _, one := range []bool{b.Path, len(b.Host) > 0, b.Name != ""} {
-		if one {
-			set++
+	var found []string
+	for kind, isSet := range map[string]bool{"path": b.Path, "host": len(b.Host) > 0, "name": b.Name != ""} {
+		if isSet {
+			found = append(found, kind)
 		}
 	}
-	if set != 1 {
-		return errors.New("bucket is one of path, host and name")
+	if len(found) != 1 {
+		slices.Sort(found)
+		return fmt.Errorf("bucket is one of path, host and name; found %d of them: %s", len(found), strings.Join(found, ", "))
 	}
-	if slices.Contains(b.Host, "") {
-		return errors.New("bucket host: a domain is empty")
+	for _, domain := range b.Host {
+		if net.ParseIP(domain) == nil && !isDomain(domain) {
+			return fmt.Errorf("bucket host %q is not a domain: write it without scheme, port, path and *, such as oss.example.com", domain)
+		}
+	}
+	if b.Name != "" && !strings.Contains(b.Name, "{") && !rulesource.IsBucketName(b.Name) {
+		return fmt.Errorf("bucket name %q cannot be a bucket's name: write 3 to 63 of a-z, 0-9 and -, and no - at either end; or a placeholder", b.Name)
 	}
 	return nil
+}
+
+// isDomain reports whether a request's Host, without its port, can be a domain.
+func isDomain(domain string) bool {
+	return domain != "" && strings.Trim(strings.ToLower(domain), "abcdefghijklmnopqrstuvwxyz0123456789-_.") == "" &&
+		!strings.HasPrefix(domain, ".") && !strings.Contains(domain, "..")
 }
 
 // of returns what r names as its bucket, which may be any text, and the rest of the path,

@@ -27,7 +27,7 @@ type BucketAPI struct {
 func (b *BucketAPI) provision(source rulesource.Source, log *zap.Logger) error {
 	store, ok := source.(rulesource.Writable)
 	if !ok {
-		return errors.New("bucket_api needs a source that can be written: rules storage")
+		return fmt.Errorf("bucket_api needs a source that can be written, rules storage; found: %s", sourceName(source))
 	}
 	repl := caddy.NewReplacer()
 	keys := make([]bucketapi.Key, len(b.AccessKeys))

@@ -114,18 +114,20 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.Errf("oss_cors takes one file; found another argument: %s", d.Val())
 	}
-	seen := map[string]bool{}
+	seen, last := map[string]bool{}, ""
 	var blocks ruleBlocks
 	for d.NextBlock(0) {
 		option := d.Val()
-		if option == "rule" {
+		switch {
+		case option == "rule":
 			blocks.unmarshal(d)
 			continue
-		}
-		if seen[option] {
+		case option == "{":
+			return d.Errf("%s does not take a block { … }", last)
+		case seen[option]:
 			return d.Errf("%s is given twice", option)
 		}
-		seen[option] = true
+		seen[option], last = true, option
 		if err := h.unmarshalOption(d, option); err != nil {
 			return err
 		}
@@ -204,7 +206,7 @@ func (h *Handler) unmarshalBucket(d *caddyfile.Dispenser) error {
 	case len(args) == 2 && args[0] == "name":
 		h.Bucket = &Bucket{Name: args[1]}
 	default:
-		return d.Errf("bucket is one of: bucket path, bucket host <domain…>, bucket name <name>; found: bucket %s", strings.Join(args, " "))
+		return d.Errf("bucket is one of: bucket path, bucket host <domain…>, bucket name <name>; found: %s", asWritten("bucket", args))
 	}
 	return nil
 }
@@ -215,7 +217,11 @@ func (h *Handler) unmarshalBucketAPI(d *caddyfile.Dispenser) error {
 	}
 	h.BucketAPI = new(BucketAPI)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if d.Val() != "access_key" {
+		switch d.Val() {
+		case "access_key":
+		case "{":
+			return d.Err("access_key does not take a block { … }")
+		default:
 			return d.Errf("unrecognized subdirective '%s': bucket_api takes access_key", d.Val())
 		}
 		args := d.RemainingArgs()
@@ -258,10 +264,15 @@ func sourceNames() []string {
 func argument(d *caddyfile.Dispenser, option *string, what string) error {
 	name, args := d.Val(), d.RemainingArgs()
 	if len(args) != 1 || args[0] == "" {
-		return d.Errf("%s takes exactly one argument: %s; found: %s %s", name, what, name, strings.Join(args, " "))
+		return d.Errf("%s takes exactly one argument: %s; found: %s", name, what, asWritten(name, args))
 	}
 	*option = args[0]
 	return nil
+}
+
+// asWritten returns an option with its arguments, for a message.
+func asWritten(name string, args []string) string {
+	return strings.Join(append([]string{name}, args...), " ")
 }
 
 // flag sets an option that takes no argument.

@@ -47,7 +47,7 @@ func (b *ruleBlocks) unmarshal(d *caddyfile.Dispenser) {
 	case 1:
 		rule.ID = names[0]
 	default:
-		b.fault(d, "rule has %d names: give one, or none", len(names))
+		b.fault(d, "rule has %d names, %s: give one, or none", len(names), strings.Join(names, " "))
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		b.unmarshalOption(d, &rule, here)
@@ -96,7 +96,7 @@ func (b *ruleBlocks) unmarshalMaxAge(d *caddyfile.Dispenser, rule *rulesource.Bl
 		b.fault(d, "max_age is given twice")
 	}
 	if len(args) != 1 {
-		b.fault(d, "max_age takes exactly one argument: a duration such as 10m")
+		b.fault(d, "max_age takes exactly one argument: a duration such as 10m; found: %s", asWritten("max_age", args))
 		return
 	}
 	age, err := caddy.ParseDuration(args[0])

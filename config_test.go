@@ -58,7 +58,7 @@ func TestBadConfiguration(t *testing.T) {
 		{"name without an argument", "oss_cors good.xml {\nname\n}", []string{"line 1", "name takes exactly one argument"}},
 		{"an empty name", "oss_cors good.xml {\nname \"\"\n}", []string{"line 1", "name takes exactly one argument"}},
 		{"two names", "oss_cors good.xml {\nname a b\n}", []string{"line 1", "name takes exactly one argument", "found: name a b"}},
-		{"a flag with a block", "oss_cors good.xml {\nresponse_vary {\nname a\n}\n}", []string{"line 1", "unrecognized subdirective"}},
+		{"a flag with a block", "oss_cors good.xml {\nresponse_vary {\nname a\n}\n}", []string{"line 1", "response_vary does not take a block"}},
 		{"shadow without an argument", "oss_cors good.xml {\nshadow\n}", []string{"line 1", "shadow takes exactly one argument"}},
 		{"denied_origins without an argument", "oss_cors good.xml {\ndenied_origins\n}", []string{"line 1", "denied_origins takes exactly one argument"}},
 		{"denied_origins below 0", "oss_cors good.xml {\ndenied_origins -1\n}", []string{"line 1", "denied_origins -1", "0 for none"}},
@@ -84,8 +84,8 @@ func TestBadConfiguration(t *testing.T) {
 		{"a bucket of no kind", "oss_cors {\nrules directory .\nbucket nonsense\n}", []string{"line 2", "bucket path, bucket host", "found: bucket nonsense"}},
 		{"a bucket of the host without a domain", "oss_cors {\nrules directory .\nbucket host\n}", []string{"line 2", "bucket host <domain…>", "found: bucket host"}},
 		{"denied_origins with two arguments", "oss_cors good.xml {\ndenied_origins 1 2\n}", []string{"line 1", "found: denied_origins 1 2"}},
-		{"a name of many buckets", "oss_cors {\nrules directory .\nbucket path\nname a\n}", []string{"name is for rules of one document", "the label is the bucket"}},
-		{"a name of a storage's buckets", "oss_cors {\nrules storage\nbucket path\nname a\n}", []string{"name is for rules of one document"}},
+		{"a name of many buckets", "oss_cors {\nrules directory .\nbucket path\nname a\n}", []string{"name a: a name is for rules of one document", "rules directory has those of many buckets"}},
+		{"a name of a storage's buckets", "oss_cors {\nrules storage\nbucket path\nname a\n}", []string{"name a: a name is for rules of one document", "rules storage has those of many buckets"}},
 		{"many buckets and no bucket", "oss_cors {\nrules directory .\n}", []string{"bucket path", "bucket host"}},
 
 		{"bucket_api with an argument", "oss_cors {\nrules storage\nbucket path\nbucket_api on\n}", []string{"line 3", "access_key <id> <secret> <bucket…>", "found: bucket_api on"}},
@@ -94,7 +94,7 @@ func TestBadConfiguration(t *testing.T) {
 		{"bucket_api over a file", "oss_cors {\nrules file good.xml\nbucket_api {\naccess_key id secret *\n}\n}", []string{"bucket_api", "rules storage"}},
 
 		{"a missing file", "oss_cors missing.xml", []string{"missing.xml", "no such file", "working directory"}},
-		{"an empty path", `oss_cors ""`, []string{"rules file", "no such file"}},
+		{"an empty path", `oss_cors ""`, []string{"rules file", "the path is empty"}},
 		{"an undefined placeholder", "oss_cors {env.NO_SUCH_VARIABLE}/cors.xml", []string{"{env.NO_SUCH_VARIABLE}/cors.xml"}},
 		{"an empty file", "oss_cors empty.xml", []string{"empty.xml:1:1", "at least one CORSRule"}},
 		{"a blank file", "oss_cors blank.xml", []string{"blank.xml:1:1", "at least one CORSRule"}},
@@ -159,7 +159,16 @@ func TestBadJSON(t *testing.T) {
 		{"max_rules of inline rules beyond all documents", `{"rules": {"source": "inline", "xml": "x", "max_rules": 201}}`, "max_rules is 201"},
 		{"max_rules of buckets beyond all documents", `{"rules": {"source": "storage", "max_rules": 201}, "bucket": {"path": true}}`, "max_rules is 201"},
 		{"refresh below 0", `{"rules": {"source": "file", "path": "good.xml", "refresh": -1}}`, "at least 10ms"},
-		{"a bucket of two kinds", `{"rules": {"source": "directory", "path": "."}, "bucket": {"path": true, "name": "a"}}`, "one of path, host and name"},
+		{"a bucket of two kinds", `{"rules": {"source": "directory", "path": "."}, "bucket": {"path": true, "name": "a"}}`, "one of path, host and name; found 2 of them: name, path"},
+		{"a bucket of no kind", `{"rules": {"source": "directory", "path": "."}, "bucket": {}}`, "one of path, host and name; found 0 of them"},
+		{"an empty domain", `{"rules": {"source": "directory", "path": "."}, "bucket": {"host": ["a.example", ""]}}`, `bucket host "" is not a domain`},
+		{"no path of a directory", `{"rules": {"source": "directory"}, "bucket": {"path": true}}`, "rules directory: the path is empty"},
+		{"no URL", `{"rules": {"source": "url"}}`, `rules url: the scheme is "" and the host ""`},
+		{"no rules of a configuration", `{"rules": {"source": "config"}}`, "put at least one into rules"},
+		{"denied_origins below 0", `{"rules": {"source": "file", "path": "good.xml"}, "denied_origins": -1}`, "denied_origins is -1: a whole number is needed"},
+		{"a reserved name", `{"rules": {"source": "file", "path": "good.xml"}, "name": "_other"}`, "name _other is reserved"},
+		{"a number for a flag", `{"rules": {"source": "file", "path": "good.xml"}, "response_vary": 1}`, "response_vary"},
+		{"no access keys", `{"rules": {"source": "storage"}, "bucket": {"path": true}, "bucket_api": {}}`, "at least one is needed"},
 	} {
 		t.Run(test.desc, func(t *testing.T) {
 			err := loadHandler(t, test.handler)

@@ -154,6 +154,11 @@ func (h *Handler) Cleanup() error {
 	return nil
 }
 
+// sourceName returns how a Caddyfile names a source.
+func sourceName(source rulesource.Source) string {
+	return "rules " + source.(caddy.Module).CaddyModule().ID.Name()
+}
+
 // check checks the options other than the rules.
 func (h *Handler) check() error {
 	if h.Name == metrics.OtherBuckets {
@@ -163,13 +168,13 @@ func (h *Handler) check() error {
 		return fmt.Errorf("denied_origins is %d: a whole number is needed, 0 for none", *h.DeniedOrigins)
 	}
 	if h.site.PerBucket() && h.Name != "" {
-		return errors.New("name is for rules of one document: with many buckets the label is the bucket")
+		return fmt.Errorf("name %s: a name is for rules of one document, and %s has those of many buckets, whose names are the labels; take name out", h.Name, sourceName(h.site.Source))
 	}
 	if h.Bucket != nil {
 		return h.Bucket.validate()
 	}
 	if h.site.PerBucket() {
-		return errors.New("rules of many buckets need bucket, which says where a request names one: bucket path, bucket host <domain…> or bucket name <name>")
+		return fmt.Errorf("%s needs bucket, which says where a request names one: bucket path, bucket host <domain…> or bucket name <name>", sourceName(h.site.Source))
 	}
 	return nil
 }
@@ -195,14 +200,18 @@ func (h *Handler) open(ctx caddy.Context) error {
 	}
 	live, ok := h.site.Source.(rulesource.Shadower)
 	if !ok {
-		return errors.New("shadow is for a source of one document, such as rules file: this source has many")
+		return fmt.Errorf("shadow %s: candidate rules are for a source of one document, such as rules file, and %s has many", h.Shadow, sourceName(h.site.Source))
 	}
 	h.site.Shadow = live.Shadow(h.Shadow)
-	return h.site.Shadow.Open(ctx, &rulesource.Options{
+	err := h.site.Shadow.Open(ctx, &rulesource.Options{
 		AllowCredentials: h.AllowCredentials,
 		ResponseVary:     h.ResponseVary,
 		Logger:           h.log.Named("shadow"),
 	})
+	if err != nil {
+		return fmt.Errorf("shadow:\n%w", err)
+	}
+	return nil
 }
 
 // registerMetrics shows the process's counts in a configuration's registry, once for all of

@@ -239,7 +239,7 @@ func TestShadowIsRefused(t *testing.T) {
 	for _, test := range []struct{ desc, site, want string }{
 		{"a missing candidate", "oss_cors cors.xml {\nshadow nothing.xml\n}", "nothing.xml"},
 		{"a bad candidate", "oss_cors cors.xml {\nshadow bad.xml\n}", "bad.xml:1:1"},
-		{"next to many documents", "oss_cors {\nrules directory .\nbucket path\nshadow cors.xml\n}", "shadow is for a source of one document"},
+		{"next to many documents", "oss_cors {\nrules directory .\nbucket path\nshadow cors.xml\n}", "shadow cors.xml: candidate rules are for a source of one document, such as rules file, and rules directory has many"},
 		{"without a file", "oss_cors cors.xml {\nshadow\n}", "shadow takes exactly one argument"},
 	} {
 		p := newProxy(t)

@@ -44,15 +44,22 @@ func checkMethod(form Form, method string) string {
 		return quoted + " is not a method: list " + methodsInWords + ", each " + form.apart("AllowedMethod")
 	case upper == "OPTIONS":
 		return quoted + " is not needed: preflights are answered without it; take it out"
-	case !slices.ContainsFunc(splitList(upper), func(s string) bool { return !isMethod(s) }):
+	case len(splitList(method)) > 1:
 		return quoted + " is a list: write each method " + form.apart("AllowedMethod")
+	case !IsToken(method):
+		return quoted + " is not a method: write one of " + methodsInWords
+	case slices.Contains(forbiddenMethods, upper):
+		return quoted + cannotBeUsed
+	default:
+		return quoted + " cannot be allowed here: OSS's rules know " + methodsInWords + " only; take it out, or write the rules as rule blocks in the Caddyfile (rule { … }), which can have it"
 	}
-	return quoted + " cannot be allowed: OSS's rules know " + methodsInWords + " only; take it out"
 }
 
 // forbiddenMethods are those that scripts cannot use
 // (https://fetch.spec.whatwg.org/#forbidden-method).
 var forbiddenMethods = []string{"CONNECT", "TRACE", "TRACK"}
+
+const cannotBeUsed = " cannot be used by scripts in browsers: take it out"
 
 // checkBlockMethod takes the methods of a rule block: all that a preflight can ask for.
 func checkBlockMethod(method string) string {
@@ -69,7 +76,7 @@ func checkBlockMethod(method string) string {
 	case upper == "OPTIONS":
 		return quoted + " is not needed: preflights are answered without it; take it out"
 	case slices.Contains(forbiddenMethods, upper):
-		return quoted + " cannot be used by scripts in browsers: take it out"
+		return quoted + cannotBeUsed
 	case upper != method:
 		return quoted + " has lower-case letters, and methods are case-sensitive: write " + upper
 	}

@@ -71,7 +71,7 @@ func TestReports(t *testing.T) {
 		// Methods.
 		{"OPTIONS", method("OPTIONS"), `2:70: AllowedMethod "OPTIONS" is not needed: preflights are answered without it; take it out`},
 		{"every method", method("*"), `2:70: AllowedMethod "*" is not a method: list GET, PUT, DELETE, POST and HEAD, each in an AllowedMethod of its own`},
-		{"PATCH", method("PATCH"), `2:70: AllowedMethod "PATCH" cannot be allowed: OSS's rules know GET, PUT, DELETE, POST and HEAD only; take it out`},
+		{"PATCH", method("PATCH"), `2:70: AllowedMethod "PATCH" cannot be allowed here: OSS's rules know GET, PUT, DELETE, POST and HEAD only; take it out, or write the rules as rule blocks in the Caddyfile (rule { … }), which can have it`},
 		{"get", method("get"), `2:70: AllowedMethod "get" is not one of GET, PUT, DELETE, POST and HEAD: write GET, in upper case`},
 		{"a list of methods", method("GET, PUT"), `2:70: AllowedMethod "GET, PUT" is a list: write each method in an AllowedMethod of its own`},
 

@@ -47,8 +47,8 @@ func (*Directory) CaddyModule() caddy.ModuleInfo {
 //	}
 func (s *Directory) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume source name
-	if !d.AllArgs(&s.Path) {
-		return d.Err("'rules directory' takes exactly one argument: the directory of the XML documents")
+	if err := oneArgument(d, "rules directory", "the directory of the documents", &s.Path); err != nil {
+		return err
 	}
 	return s.unmarshalOptions(d)
 }
@@ -56,7 +56,7 @@ func (s *Directory) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // Open implements Source.
 func (s *Directory) Open(ctx caddy.Context, opts *Options) error {
 	if s.Path == "" {
-		return errors.New("rules directory: no path")
+		return errors.New("rules directory: the path is empty: give that of the directory of the documents")
 	}
 	dir, err := caddy.NewReplacer().ReplaceOrErr(s.Path, true, true)
 	if err != nil {

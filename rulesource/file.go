@@ -2,6 +2,7 @@ package rulesource
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -47,14 +48,17 @@ func (*File) CaddyModule() caddy.ModuleInfo {
 //	}
 func (s *File) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume source name
-	if !d.AllArgs(&s.Path) {
-		return d.Err("'rules file' takes exactly one argument: the path of the XML document")
+	if err := oneArgument(d, "rules file", "the path of the document", &s.Path); err != nil {
+		return err
 	}
 	return s.unmarshalOptions(d)
 }
 
 // Open implements Source.
 func (s *File) Open(ctx caddy.Context, opts *Options) error {
+	if s.Path == "" {
+		return errors.New("rules file: the path is empty: give that of the document, such as cors.xml")
+	}
 	path, err := caddy.NewReplacer().ReplaceOrErr(s.Path, true, true)
 	if err != nil {
 		return fmt.Errorf("rules file %s: %w", s.Path, err)

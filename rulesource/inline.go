@@ -38,8 +38,8 @@ func (*Inline) CaddyModule() caddy.ModuleInfo {
 //	}
 func (s *Inline) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume source name
-	if !d.AllArgs(&s.XML) {
-		return d.Err("'rules inline' takes exactly one argument: the XML document, best as a heredoc: rules inline <<RULES")
+	if err := oneUnshownArgument(d, "rules inline", "the document, best as a heredoc: rules inline <<RULES", &s.XML); err != nil {
+		return err
 	}
 	return eachOption(d, map[string]func() error{
 		"max_rules": func() error { return unmarshalMaxRules(d, &s.MaxRules) },

@@ -57,17 +57,19 @@ func (o *RefreshOptions) check() (refresh time.Duration, err error) {
 
 // eachOption reads a source's block: each option at most once, and no other.
 func eachOption(d *caddyfile.Dispenser, options map[string]func() error) error {
-	seen := map[string]bool{}
+	seen, last := map[string]bool{}, ""
 	for d.NextBlock(0) {
 		option := d.Val()
 		unmarshal, ok := options[option]
-		if !ok {
+		switch {
+		case option == "{":
+			return d.Errf("%s does not take a block { … }", last)
+		case !ok:
 			return d.Errf("unrecognized subdirective '%s': this source takes %s", option, strings.Join(slices.Sorted(maps.Keys(options)), ", "))
-		}
-		if seen[option] {
+		case seen[option]:
 			return d.Errf("%s is given twice", option)
 		}
-		seen[option] = true
+		seen[option], last = true, option
 		if err := unmarshal(); err != nil {
 			return err
 		}
@@ -75,10 +77,35 @@ func eachOption(d *caddyfile.Dispenser, options map[string]func() error) error {
 	return nil
 }
 
+// asWritten returns an option with its arguments, for a message.
+func asWritten(name string, args []string) string {
+	return strings.Join(append([]string{name}, args...), " ")
+}
+
+// oneArgument reads the only argument of a source or an option; what says what that is.
+func oneArgument(d *caddyfile.Dispenser, name, what string, into *string) error {
+	args := d.RemainingArgs()
+	if len(args) != 1 {
+		return d.Errf("%s takes exactly one argument: %s; found: %s", name, what, asWritten(name, args))
+	}
+	*into = args[0]
+	return nil
+}
+
+// oneUnshownArgument is oneArgument for what is long, or may have a secret.
+func oneUnshownArgument(d *caddyfile.Dispenser, name, what string, into *string) error {
+	args := d.RemainingArgs()
+	if len(args) != 1 {
+		return d.Errf("%s takes exactly one argument: %s; found %d arguments", name, what, len(args))
+	}
+	*into = args[0]
+	return nil
+}
+
 func unmarshalRefresh(d *caddyfile.Dispenser, refresh *caddy.Duration) error {
 	var arg string
-	if !d.AllArgs(&arg) {
-		return d.Err("refresh takes exactly one argument: a duration such as 5s")
+	if err := oneArgument(d, "refresh", "a duration such as 5s", &arg); err != nil {
+		return err
 	}
 	duration, err := caddy.ParseDuration(arg)
 	if err != nil || duration < MinRefresh {
@@ -90,8 +117,8 @@ func unmarshalRefresh(d *caddyfile.Dispenser, refresh *caddy.Duration) error {
 
 func unmarshalMaxRules(d *caddyfile.Dispenser, maxRules *int) error {
 	var arg string
-	if !d.AllArgs(&arg) {
-		return d.Err("max_rules takes exactly one argument: a number")
+	if err := oneArgument(d, "max_rules", fmt.Sprintf("a whole number from 1 to %d", MostRules), &arg); err != nil {
+		return err
 	}
 	n, err := strconv.Atoi(arg)
 	if err != nil || n < 1 || n > MostRules {

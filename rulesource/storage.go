@@ -62,11 +62,12 @@ func (*Storage) CaddyModule() caddy.ModuleInfo {
 //	}
 func (s *Storage) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume source name
-	if d.NextArg() {
-		s.Prefix = d.Val()
+	args := d.RemainingArgs()
+	if len(args) > 1 {
+		return d.Errf("rules storage takes one argument at most: the prefix of its keys; found: %s", asWritten("rules storage", args))
 	}
-	if d.NextArg() {
-		return d.Err("'rules storage' takes one argument at most: the prefix of its keys")
+	if len(args) == 1 {
+		s.Prefix = args[0]
 	}
 	return s.unmarshalOptions(d)
 }

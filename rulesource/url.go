@@ -67,8 +67,8 @@ func (*URL) CaddyModule() caddy.ModuleInfo {
 //	}
 func (s *URL) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume source name
-	if !d.AllArgs(&s.URL) {
-		return d.Err("'rules url' takes exactly one argument: the URL of the document")
+	if err := oneUnshownArgument(d, "rules url", "the URL of the document", &s.URL); err != nil {
+		return err
 	}
 	return s.unmarshalOptions(d)
 }
@@ -91,9 +91,11 @@ func (s *URL) openOn(ctx context.Context, storage certmagic.Storage, transport *
 	if err != nil {
 		return fmt.Errorf("rules url: %w", err)
 	}
-	s.address, err = url.Parse(written)
-	if err != nil || s.address.Scheme != "https" && s.address.Scheme != "http" || s.address.Host == "" {
-		return errors.New("rules url: that is not a URL of the scheme https or http, such as https://config.example.com/cors.xml") // it may have a secret
+	if s.address, err = url.Parse(written); err != nil {
+		return errors.New("rules url: that cannot be read as a URL: write one of the scheme https or http, such as https://config.example.com/cors.xml") // it may have a secret
+	}
+	if s.address.Scheme != "https" && s.address.Scheme != "http" || s.address.Host == "" {
+		return fmt.Errorf("rules url: the scheme is %q and the host %q: write a URL of the scheme https or http, such as https://config.example.com/cors.xml", s.address.Scheme, s.address.Host)
 	}
 	transport.MaxResponseHeaderBytes = maxAnswerHeader
 	s.client = http.Client{Transport: transport, CheckRedirect: checkRedirect}
