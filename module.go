@@ -170,6 +170,9 @@ func (h *Handler) check() error {
 	if h.site.PerBucket() && h.Name != "" {
 		return fmt.Errorf("name %s: a name is for rules of one document, and %s has those of many buckets, whose names are the labels; take name out", h.Name, sourceName(h.site.Source))
 	}
+	if _, ok := h.site.Source.(rulesource.Shadower); h.Shadow != "" && !ok {
+		return fmt.Errorf("shadow %s: candidate rules are for a source of one document, such as rules file, and %s has many", h.Shadow, sourceName(h.site.Source))
+	}
 	if h.Bucket != nil {
 		return h.Bucket.validate()
 	}
@@ -198,11 +201,7 @@ func (h *Handler) open(ctx caddy.Context) error {
 	if h.Shadow == "" {
 		return nil
 	}
-	live, ok := h.site.Source.(rulesource.Shadower)
-	if !ok {
-		return fmt.Errorf("shadow %s: candidate rules are for a source of one document, such as rules file, and %s has many", h.Shadow, sourceName(h.site.Source))
-	}
-	h.site.Shadow = live.Shadow(h.Shadow)
+	h.site.Shadow = h.site.Source.(rulesource.Shadower).Shadow(h.Shadow) // see check
 	err := h.site.Shadow.Open(ctx, &rulesource.Options{
 		AllowCredentials: h.AllowCredentials,
 		ResponseVary:     h.ResponseVary,
