@@ -30,8 +30,12 @@ func expectAgreement(t testing.TB, rules *rulesource.Rules, requestLine string, 
 	if len(origins) != 1 || preflight && len(methods) != 1 {
 		return // explain takes one of each
 	}
+	policy := running.Sites()[0].Policy
+	if policy.Dialect == corsrules.DialectS3 && !preflight && len(methods)+len(q.Headers) > 0 {
+		return // explain is for what browsers send
+	}
 	q.Origin = origins[0]
-	e := explain.New(rules.Ruleset, running.Sites()[0].Policy, q)
+	e := explain.New(rules.Ruleset, policy, q)
 	j := e.Actual
 	if preflight {
 		j = e.Preflight
@@ -40,7 +44,7 @@ func expectAgreement(t testing.TB, rules *rulesource.Rules, requestLine string, 
 	for name, value := range j.ResponseHeaders {
 		if name, ok := strings.CutPrefix(name, "Access-Control-"); ok {
 			want = append(want, name+": "+value)
-		} else if !listHas(answer.Header[name], value) { // Vary
+		} else if !hasAll(answer.Header[name], value) { // Vary
 			t.Errorf("%s %q was answered with %s %q, and is explained with %q", requestLine, lines, name, answer.Header[name], value)
 		}
 	}
@@ -51,6 +55,15 @@ func expectAgreement(t testing.TB, rules *rulesource.Rules, requestLine string, 
 	if preflight && (answer.StatusCode == 200) != (j.Outcome == corsrules.Allowed.String()) {
 		t.Errorf("%s %q was answered %d, and is explained as %s", requestLine, lines, answer.StatusCode, j.Outcome)
 	}
+}
+
+func hasAll(lines []string, list string) bool {
+	for element := range strings.SplitSeq(list, ", ") {
+		if !listHas(lines, element) {
+			return false
+		}
+	}
+	return true
 }
 
 // onlyRules returns the rules in force of the only handler; nil if there are several, or it has

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oss-cors/caddy-oss-cors/bucketapi"
+	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
 	"github.com/caddy-oss-cors/caddy-oss-cors/rulesource"
 )
 
@@ -37,6 +38,7 @@ func init() {
 //		}
 //		response_vary
 //		allow_credentials
+//		dialect oss | s3
 //		name <label>
 //		shadow <file>
 //		denied_origins <n>
@@ -163,6 +165,8 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 		return flag(d, &h.ResponseVary)
 	case "allow_credentials":
 		return flag(d, &h.AllowCredentials)
+	case "dialect":
+		return h.unmarshalDialect(d)
 	case "name":
 		return argument(d, &h.Name, "the ruleset label of metrics and logs")
 	case "shadow":
@@ -174,7 +178,17 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 	case "debug_preflights":
 		return flag(d, &h.DebugPreflights)
 	}
-	return d.Errf("unrecognized subdirective '%s': oss_cors takes rule, rules, bucket, bucket_api, response_vary, allow_credentials, name, shadow, denied_origins, debug_header and debug_preflights", option)
+	return d.Errf("unrecognized subdirective '%s': oss_cors takes rule, rules, bucket, bucket_api, response_vary, allow_credentials, dialect, name, shadow, denied_origins, debug_header and debug_preflights", option)
+}
+
+func (h *Handler) unmarshalDialect(d *caddyfile.Dispenser) error {
+	if err := argument(d, &h.Dialect, "oss or s3"); err != nil {
+		return err
+	}
+	if _, err := corsrules.DialectNamed(h.Dialect); err != nil {
+		return d.Err(err.Error())
+	}
+	return nil
 }
 
 func (h *Handler) unmarshalRules(d *caddyfile.Dispenser) error {

@@ -39,7 +39,7 @@ type decided struct {
 
 // decide decides a request by the rules in force for its bucket.
 func (h *Handler) decide(r *http.Request) *decided {
-	d := &decided{handler: h, r: r, request: corsrules.ReadRequest(r), host: r.Host, target: r.RequestURI}
+	d := &decided{handler: h, r: r, request: h.site.Policy.Dialect.ReadRequest(r), host: r.Host, target: r.RequestURI}
 	if d.request.Kind == corsrules.Preflight {
 		d.start = time.Now()
 	}
@@ -89,7 +89,7 @@ func (d *decided) apply(h http.Header, decision *corsrules.Decision) (removed bo
 	values := d.values[:0] // each header has a part of its own
 	for name, value := range decision.Headers(d.handler.site.Policy) {
 		if name == "Vary" {
-			addVaryOrigin(h)
+			addVary(h, value)
 			continue
 		}
 		values = append(values, value)

@@ -73,6 +73,11 @@ type Handler struct {
 	// document only. Default: false.
 	AllowCredentials bool `json:"allow_credentials,omitempty"`
 
+	// Dialect is whose decisions and answers requests get: "oss", or "s3" for
+	// applications that were written for S3. With "s3", documents may be of either store.
+	// Default: "oss".
+	Dialect string `json:"dialect,omitempty"`
+
 	// Name is the ruleset label of metrics and logs, for rules of one document: with
 	// many buckets the label is the bucket. Default: the rules file's path as
 	// written, the URL without user information and query, or "inline".
@@ -122,10 +127,14 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("oss_cors rules: %w", err)
 	}
+	dialect, err := corsrules.DialectNamed(h.Dialect)
+	if err != nil {
+		return fmt.Errorf("oss_cors: %w", err)
+	}
 	h.log = ctx.Logger()
 	h.site = &running.Site{
 		Source: module.(rulesource.Source),
-		Policy: corsrules.Policy{ResponseVary: h.ResponseVary, AllowCredentials: h.AllowCredentials},
+		Policy: corsrules.Policy{ResponseVary: h.ResponseVary, AllowCredentials: h.AllowCredentials, Dialect: dialect},
 	}
 	if err := h.check(); err != nil {
 		return fmt.Errorf("oss_cors: %w", err)
@@ -188,6 +197,7 @@ func (h *Handler) open(ctx caddy.Context) error {
 		Name:             h.Name,
 		AllowCredentials: h.AllowCredentials,
 		ResponseVary:     h.ResponseVary,
+		Dialect:          h.site.Policy.Dialect,
 		Logger:           h.log,
 		Store:            metrics.Default,
 		Metrics:          metrics.Options{DeniedOrigins: metrics.DefaultDeniedOrigins, Shadow: h.Shadow != ""},
@@ -205,6 +215,7 @@ func (h *Handler) open(ctx caddy.Context) error {
 	err := h.site.Shadow.Open(ctx, &rulesource.Options{
 		AllowCredentials: h.AllowCredentials,
 		ResponseVary:     h.ResponseVary,
+		Dialect:          h.site.Policy.Dialect,
 		Logger:           h.log.Named("shadow"),
 	})
 	if err != nil {

@@ -38,6 +38,12 @@ func TestWrongOptions(t *testing.T) {
 		{"debug_preflights", file + "debug_preflights on", "found: on", "debug_preflights takes no argument"},
 		{"debug_preflights", file + "debug_preflights\ndebug_preflights", "debug_preflights is given twice", ""},
 
+		{"dialect", file + "dialect", "found: dialect", "dialect takes exactly one argument: oss or s3"},
+		{"dialect", file + "dialect oss s3", "found: dialect oss s3", "dialect takes exactly one argument: oss or s3"},
+		{"dialect", file + "dialect S3", `the dialect is "S3"`, "write oss or s3"},
+		{"dialect", file + "dialect s3\ndialect oss", "dialect is given twice", ""},
+		{"dialect", file + "dialect s3 {\noss\n}", "dialect", "does not take a block"},
+
 		{"name", file + "name", "found: name", name},
 		{"name", file + "name a b", "found: name a b", name},
 		{"name", file + `name ""`, "found: name", name},

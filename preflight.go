@@ -2,14 +2,16 @@ package osscors
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
 	"github.com/caddy-oss-cors/caddy-oss-cors/internal/ossresponse"
 )
 
-// answerPreflight answers as OSS does (docs/oss-behaviour.md, section 3).
+// answerPreflight answers as OSS does (docs/oss-behaviour.md, section 3), or as S3 does.
 func (d *decided) answerPreflight(w http.ResponseWriter) error {
-	response := ossresponse.New(w, d.r, d.start)
+	isS3 := d.handler.site.Policy.Dialect == corsrules.DialectS3
+	response := newResponse(w, d.r, d.start, isS3)
 	if d.decision.Outcome == corsrules.Allowed {
 		d.apply(w.Header(), &d.decision)
 		response.Empty(http.StatusOK)
@@ -27,7 +29,17 @@ func (d *decided) answerPreflight(w http.ResponseWriter) error {
 		}
 	}
 	d.apply(w.Header(), &d.decision)
+	if isS3 {
+		return response.Error(d.s3PreflightError())
+	}
 	return response.Error(preflightErrors[d.decision.Reason])
+}
+
+func newResponse(w http.ResponseWriter, r *http.Request, start time.Time, isS3 bool) *ossresponse.Writer {
+	if isS3 {
+		return ossresponse.NewS3(w)
+	}
+	return ossresponse.New(w, r, start)
 }
 
 // The messages are OSS's own, misspellings included.

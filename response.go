@@ -67,13 +67,21 @@ func removeAccessControl(h http.Header) (removed bool) {
 	return removed
 }
 
-// addVaryOrigin adds Origin to the Vary header if it is missing.
-func addVaryOrigin(h http.Header) {
-	switch lines := h["Vary"]; {
-	case len(lines) == 0:
-		h["Vary"] = []string{"Origin"}
-	case !listHas(lines, "Origin"):
-		h["Vary"] = append(lines, "Origin")
+// addVary adds to the Vary header what it lacks of a list.
+func addVary(h http.Header, list string) {
+	lines := h["Vary"]
+	if len(lines) == 0 {
+		h["Vary"] = []string{list}
+		return
+	}
+	var missing []string
+	for name := range strings.SplitSeq(list, ", ") {
+		if !listHas(lines, name) {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) > 0 {
+		h["Vary"] = append(lines, strings.Join(missing, ", "))
 	}
 }
 

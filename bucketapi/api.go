@@ -98,7 +98,7 @@ func (a *API) Serve(w http.ResponseWriter, r *http.Request, bucket string) Resul
 	dialect := dialectOf(r)
 	answer := ossresponse.New(w, r, time.Now())
 	if dialect == corsrules.DialectS3 {
-		answer = ossresponse.NewS3(w, r, time.Now())
+		answer = ossresponse.NewS3(w)
 	}
 	result := Result{Operation: operations[r.Method], Bucket: bucket, RequestID: answer.RequestID()}
 	var doc string

@@ -114,6 +114,10 @@ func (v *Verdict) Why() string {
 // summarize lists values, not more than a person reads.
 func summarize(values []string) string {
 	const most = 4
+	if i := slices.Index(values, ""); i >= 0 { // S3 takes it
+		values = slices.Clone(values)
+		values[i] = `""`
+	}
 	switch {
 	case len(values) == 0:
 		return "none"

@@ -49,7 +49,7 @@ func (r Reason) String() string {
 }
 
 // PreflightReasons and ActualReasons are the reasons for which a preflight and an actual
-// request can be denied.
+// request can be denied. For S3 there is one more: see Dialect.ActualReasons.
 var (
 	PreflightReasons = []Reason{NoRules, RulesUnavailable, MissingOrigin, MissingMethod, Malformed, OriginMismatch, MethodMismatch, HeaderMismatch}
 	ActualReasons    = []Reason{NoRules, RulesUnavailable, Malformed, OriginMismatch, MethodMismatch}
@@ -140,6 +140,9 @@ func (rs *Ruleset) walk(req *Request, verdicts *[]Verdict) Decision {
 	search := rs.origins.search(req.Origin)
 	for i, ok := search.next(); ok; i, ok = search.next() {
 		r := &rs.rules[i]
+		if req.dialect == DialectS3 && !r.allowsInCase(req.Origin) {
+			continue
+		}
 		reason, value := r.mismatch(req)
 		if verdicts != nil {
 			(*verdicts)[i] = Verdict{Rule: r, Reason: reason, Value: value}
@@ -147,7 +150,10 @@ func (rs *Ruleset) walk(req *Request, verdicts *[]Verdict) Decision {
 		switch {
 		case d.Outcome == Allowed: // an explanation goes on
 		case reason == NoReason:
-			d = Decision{Outcome: Allowed, Rule: r, AllowOrigin: r.allowOrigin(req.Origin), AllowHeaders: req.Headers}
+			d = Decision{Outcome: Allowed, Rule: r, AllowOrigin: r.allowOrigin(req.Origin)}
+			if req.Kind == Preflight {
+				d.AllowHeaders = req.Headers
+			}
 			if verdicts == nil {
 				return d
 			}

@@ -6,7 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// Dialect says whose documents Parse takes: OSS's, S3's, or both.
+// Dialect says whose documents Parse takes, OSS's, S3's or both, and whose decisions and
+// answers a request gets, OSS's or S3's.
 type Dialect uint8
 
 const (

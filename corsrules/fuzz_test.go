@@ -40,6 +40,7 @@ func checkAgreement(t *testing.T, cfg *Configuration, rs *Ruleset, r request) {
 		t.Errorf("Actual(%q, %q):\nengine %+v\nnaive  %+v", r.origin, actualMethod, summary(act), want)
 	}
 	checkExplanation(t, rs, rs.Explain(actual(r.origin, actualMethod)), act)
+	checkS3Agreement(t, cfg, rs, r)
 
 	if t.Failed() {
 		document := "none"

@@ -12,6 +12,10 @@ type Policy struct {
 	// is allowed by name. OSS never sends it. Only rules that were parsed with
 	// Options.Credentials are narrow enough for it.
 	AllowCredentials bool
+
+	// Dialect is whose answers the server gives: OSS's, or S3's. Requests are to be read
+	// by the same.
+	Dialect Dialect
 }
 
 // MaxAccessControlHeaders is how many Access-Control headers a decision can call for.
@@ -20,7 +24,7 @@ const MaxAccessControlHeaders = 6
 // Headers returns the names and values of the response headers that the decision calls for,
 // in the order in which OSS sends them (docs/oss-behaviour.md, sections 3 and 4). All
 // Access-Control headers that the response has from elsewhere have to be removed first;
-// Vary is to be added to what is there.
+// Vary, which is a list, is to be added to what is there.
 func (d *Decision) Headers(p Policy) iter.Seq2[string, string] {
 	return func(yield func(name, value string) bool) { d.yieldHeaders(p, yield) }
 }
@@ -36,9 +40,7 @@ func (d *Decision) yieldHeaders(p Policy, yield func(name, value string) bool) {
 			p.AllowCredentials && d.NamesOrigin() && !send("Access-Control-Allow-Credentials", "true")) {
 		return
 	}
-	if p.ResponseVary || d.ResponseVary {
-		send("Vary", "Origin")
-	}
+	send("Vary", d.vary(p))
 }
 
 // NamesOrigin reports whether Access-Control-Allow-Origin names the request's origin, so

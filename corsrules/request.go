@@ -41,21 +41,26 @@ func (k Kind) String() string { return [...]string{"none", "preflight", "actual"
 type Request struct {
 	Kind Kind
 
+	dialect Dialect // that read it, and decides
+
 	// Origin is the value of the Origin header, as sent; empty if there is none.
 	Origin string
 
-	// Method is the value of Access-Control-Request-Method for a preflight, else the
-	// request's own method.
+	// Method is the value of Access-Control-Request-Method for a preflight, and for S3
+	// wherever that is sent; else the request's own method.
 	Method string
 
 	// Headers are the names in a preflight's Access-Control-Request-Headers, in lower
 	// case, joined with ", ", which is how Access-Control-Allow-Headers repeats them.
-	// Empty if there are none, and for other requests.
+	// Empty if there are none, and for other requests, unless S3's.
 	Headers string
 
 	malformed string // the first header that is malformed, in lower case
 	http      *http.Request
 }
+
+// ReadRequest reads a request for OSS, as DialectOSS.ReadRequest does.
+func ReadRequest(r *http.Request) Request { return DialectOSS.ReadRequest(r) }
 
 // ReadRequest reads the request headers that CORS depends on: Origin,
 // Access-Control-Request-Method and Access-Control-Request-Headers. A line without a value
@@ -64,13 +69,17 @@ type Request struct {
 // request is malformed (docs/oss-behaviour.md, section 2).
 //
 // ReadRequest allocates nothing for a request as browsers send it, except for the value of
-// Headers where that differs from what was sent. It keeps r for NeedsCORS.
-func ReadRequest(r *http.Request) Request {
+// Headers where that differs from what was sent. It keeps r for NeedsCORS. The request is
+// decided as d does.
+func (d Dialect) ReadRequest(r *http.Request) Request {
 	origin, oneOrigin := single(r.Header["Origin"])
-	req := Request{Origin: origin, Method: r.Method, http: r}
-	if r.Method == http.MethodOptions {
+	req := Request{Origin: origin, Method: r.Method, http: r, dialect: d}
+	switch {
+	case d == DialectS3:
+		req.readS3()
+	case r.Method == http.MethodOptions:
 		req.readOptions()
-	} else if origin != "" {
+	case origin != "":
 		req.Kind = Actual
 	}
 	if !oneOrigin || !isSerializedOrigin(origin) {

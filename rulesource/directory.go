@@ -65,6 +65,7 @@ func (s *Directory) Open(ctx caddy.Context, opts *Options) error {
 	warnOfStrayFiles(ctx, dir, opts.Logger)
 	s.file = func(bucket string) string { return filepath.Join(dir, bucket+".xml") }
 	s.document = func(bucket string) reader { return directoryFile{regularFile(s.file(bucket)), dir} }
+	s.dialect = opts.Dialect.Documents()
 	return s.open(ctx, s.RefreshOptions, opts)
 }
 

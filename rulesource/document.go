@@ -48,7 +48,7 @@ func NewDocument(name, file string, maxRules int, opts *Options) *Document {
 	if opts.Name != "" {
 		d.name = opts.Name
 	}
-	d.parsing = corsrules.Options{File: file, MaxRules: maxRules, Credentials: opts.AllowCredentials}
+	d.parsing = corsrules.Options{File: file, MaxRules: maxRules, Credentials: opts.AllowCredentials, Dialect: opts.Dialect.Documents()}
 	return d
 }
 

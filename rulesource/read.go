@@ -126,7 +126,7 @@ func (path regularFile) read(context.Context) ([]byte, look, error) {
 	if !info.Mode().IsRegular() {
 		return nil, look{}, fmt.Errorf("%s is not a regular file: rules are read from regular files only", path)
 	}
-	content, err := corsrules.ReadDocument(f, info.Size())
+	content, err := corsrules.DialectAny.ReadDocument(f, info.Size()) // Parse knows the dialect
 	return content, newLook(info.Size(), info.ModTime()), err
 }
 

@@ -156,8 +156,8 @@ func (r *remote) lastGood(ctx context.Context) ([]byte, error) {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, errors.New("none were saved")
 		}
-		if err == nil && info.Size > corsrules.MaxDocumentBytes {
-			err = fmt.Errorf("%s has %d bytes: at most %d are allowed", r.key, info.Size, corsrules.MaxDocumentBytes)
+		if limit := r.document.parsing.Dialect.MaxBytes(); err == nil && info.Size > int64(limit) {
+			err = fmt.Errorf("%s has %d bytes: at most %d are allowed", r.key, info.Size, limit)
 		}
 		if err != nil {
 			return nil, err

@@ -106,6 +106,10 @@ type Options struct {
 	// ResponseVary: the handler adds "Vary: Origin", so rules need not.
 	ResponseVary bool
 
+	// Dialect is whose decisions the handler makes. Documents are those of
+	// Dialect.Documents.
+	Dialect corsrules.Dialect
+
 	// Logger is for what becomes of the rules.
 	Logger *zap.Logger
 
@@ -120,7 +124,7 @@ type Options struct {
 func (o *Options) metricsOptions() metrics.Options {
 	shown := o.Metrics
 	shown.PreflightReasons = names(corsrules.PreflightReasons)
-	shown.ActualReasons = names(corsrules.ActualReasons)
+	shown.ActualReasons = names(o.Dialect.ActualReasons())
 	return shown
 }
 

@@ -11,8 +11,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/certmagic"
-
-	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
 )
 
 func init() {
@@ -155,7 +153,7 @@ func (s *URL) fetch(ctx context.Context) ([]byte, error) {
 	default:
 		return nil, refusal{fmt.Errorf("the server answers %d %s, not 200 and a document", status, http.StatusText(status))}
 	}
-	content, err := corsrules.ReadDocument(resp.Body, resp.ContentLength)
+	content, err := s.remote.document.parsing.Dialect.ReadDocument(resp.Body, resp.ContentLength)
 	if err != nil {
 		return nil, fmt.Errorf("the document could not be read whole: %w", err)
 	}

@@ -51,9 +51,11 @@ func serveExplain(w http.ResponseWriter, r *http.Request) error {
 // candidateOptions are those for rules that could take the place of a site's. They may be as
 // many as those in force: these show which max_rules there is, at least.
 func candidateOptions(site *running.Site, rules *rulesource.Rules) corsrules.Options {
+	dialect := site.Policy.Dialect.Documents()
 	return corsrules.Options{
 		File:        "candidate",
-		MaxRules:    max(corsrules.DefaultMaxRules, rules.Len()),
+		MaxRules:    max(dialect.DefaultMaxRules(), rules.Len()),
+		Dialect:     dialect,
 		Credentials: site.Policy.AllowCredentials,
 	}
 }

@@ -145,14 +145,14 @@ const stdin = "-"
 // standard input.
 func readRules(cmd *cobra.Command, path string) ([]byte, error) {
 	if path == stdin {
-		return corsrules.ReadDocument(cmd.InOrStdin(), 0)
+		return corsrules.DialectAny.ReadDocument(cmd.InOrStdin(), 0) // Parse knows the dialect
 	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return corsrules.ReadDocument(f, 0)
+	return corsrules.DialectAny.ReadDocument(f, 0)
 }
 
 // printResult prints a result: as JSON if the user wants that, else as text does.

@@ -36,11 +36,11 @@ func runDiff(cmd *cobra.Command, files []string) (same bool, err error) {
 	if len(files) != 2 {
 		return false, usageError(fmt.Sprintf("diff takes exactly two documents, the old and the new, and there are %d arguments", len(files)))
 	}
-	before, err := compileFile(cmd, files[0], false)
+	before, err := compileFile(cmd, files[0], corsrules.Policy{})
 	if err != nil {
 		return false, err
 	}
-	after, err := compileFile(cmd, files[1], false)
+	after, err := compileFile(cmd, files[1], corsrules.Policy{})
 	if err != nil {
 		return false, err
 	}
@@ -48,11 +48,16 @@ func runDiff(cmd *cobra.Command, files []string) (same bool, err error) {
 	return len(result.Changes) == 0, printResult(cmd, result, func(p *printer) { p.diff(result) })
 }
 
-// compileFile reads the rules of a command, within its --max-rules.
-func compileFile(cmd *cobra.Command, file string, credentials bool) (*corsrules.Ruleset, error) {
+// compileFile reads the rules of a command, within its --max-rules, for a handler with a
+// policy.
+func compileFile(cmd *cobra.Command, file string, policy corsrules.Policy) (*corsrules.Ruleset, error) {
 	limit, err := maxRules(cmd)
 	if err != nil {
 		return nil, err
+	}
+	dialect := policy.Dialect.Documents()
+	if !cmd.Flags().Changed("max-rules") {
+		limit = dialect.DefaultMaxRules()
 	}
 	doc, err := readRules(cmd, file)
 	if err != nil {
@@ -61,7 +66,7 @@ func compileFile(cmd *cobra.Command, file string, credentials bool) (*corsrules.
 	if file == stdin {
 		file = standardInput
 	}
-	cfg, err := corsrules.Parse(doc, corsrules.Options{File: file, MaxRules: limit, Credentials: credentials})
+	cfg, err := corsrules.Parse(doc, corsrules.Options{File: file, MaxRules: limit, Dialect: dialect, Credentials: policy.AllowCredentials})
 	if err != nil {
 		return nil, fmt.Errorf("invalid rules:\n%w", err)
 	}

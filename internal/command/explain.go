@@ -14,7 +14,7 @@ import (
 
 func explainCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "explain --rules <file>|--ruleset <name> --origin <origin> --method <method>|--curl <command>|--har <file> [--headers <headers>] [--preflight] [--verbatim] [--response-vary] [--allow-credentials] [--max-rules <n>] [--address <admin>] [--json]",
+		Use:   "explain --rules <file>|--ruleset <name> --origin <origin> --method <method>|--curl <command>|--har <file> [--headers <headers>] [--preflight] [--verbatim] [--response-vary] [--allow-credentials] [--dialect oss|s3] [--max-rules <n>] [--address <admin>] [--json]",
 		Short: "Shows which rule allows a request, and why the others do not match",
 		Long: `Shows what each rule of a document says of a request from another origin, which rule
 decides, which headers the response gets, and what to change if no rule allows it.
@@ -48,6 +48,7 @@ else by the actual request; 1 if not; 2 if nothing could be evaluated.`,
 	cmd.Flags().Bool("verbatim", false, "evaluate origin, method and headers exactly as given, not what a browser would send")
 	cmd.Flags().Bool("response-vary", false, "as response_vary in the Caddyfile")
 	cmd.Flags().Bool("allow-credentials", false, "as allow_credentials in the Caddyfile")
+	cmd.Flags().String("dialect", "oss", "as dialect in the Caddyfile, a `name`: oss or s3")
 	addMaxRules(cmd)
 	addAddress(cmd)
 	return command(cmd, "", runExplain)
@@ -103,7 +104,11 @@ func newExplainer(cmd *cobra.Command) (explainer, error) {
 	var policy corsrules.Policy
 	policy.ResponseVary, _ = cmd.Flags().GetBool("response-vary")
 	policy.AllowCredentials, _ = cmd.Flags().GetBool("allow-credentials")
-	rules, err := compileFile(cmd, file, policy.AllowCredentials)
+	dialect, _ := cmd.Flags().GetString("dialect")
+	if policy.Dialect, err = corsrules.DialectNamed(dialect); err != nil {
+		return nil, usageError("--dialect: " + err.Error())
+	}
+	rules, err := compileFile(cmd, file, policy)
 	if err != nil {
 		return nil, err
 	}

@@ -65,11 +65,11 @@ func runReplay(cmd *cobra.Command, logs []string) (same bool, err error) {
 		return false, err
 	}
 	r := &replay{groups: map[group]uint64{}}
-	if r.candidate, err = compileFile(cmd, values[0], false); err != nil {
+	if r.candidate, err = compileFile(cmd, values[0], corsrules.Policy{}); err != nil {
 		return false, err
 	}
 	if live, _ := cmd.Flags().GetString("live"); live != "" {
-		if r.live, err = compileFile(cmd, live, false); err != nil {
+		if r.live, err = compileFile(cmd, live, corsrules.Policy{}); err != nil {
 			return false, err
 		}
 	}

@@ -26,8 +26,9 @@ func testCommand() *cobra.Command {
 		Long: `Runs the tests in YAML files: each is a request, and what the rules should decide.
 
   rules: cors.xml                  # the document, by a path relative to this file
-  response_vary: false             # these two as in the Caddyfile
+  response_vary: false             # these three as in the Caddyfile
   allow_credentials: false
+  dialect: oss
   max_rules: 10
   tests:
     - name: The app uploads
@@ -56,6 +57,7 @@ type testFile struct {
 	Rules            string        `yaml:"rules"`
 	ResponseVary     bool          `yaml:"response_vary"`
 	AllowCredentials bool          `yaml:"allow_credentials"`
+	Dialect          string        `yaml:"dialect"`
 	MaxRules         int           `yaml:"max_rules"`
 	Tests            []expectation `yaml:"tests"`
 }
@@ -103,11 +105,14 @@ func runTest(cmd *cobra.Command, files []string) (passed bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		rules, err := tests.compile(file)
+		policy := corsrules.Policy{ResponseVary: tests.ResponseVary, AllowCredentials: tests.AllowCredentials}
+		if policy.Dialect, err = corsrules.DialectNamed(tests.Dialect); err != nil {
+			return false, fmt.Errorf("%s: %w", file, err)
+		}
+		rules, err := tests.compile(file, policy)
 		if err != nil {
 			return false, err
 		}
-		policy := corsrules.Policy{ResponseVary: tests.ResponseVary, AllowCredentials: tests.AllowCredentials}
 		result.Tests += len(tests.Tests)
 		for _, test := range tests.Tests {
 			for _, failure := range test.run(rules, policy) {
@@ -210,8 +215,8 @@ func (e *expectation) problem() string {
 	return ""
 }
 
-// compile compiles the rules that a file of tests names.
-func (tests *testFile) compile(file string) (*corsrules.Ruleset, error) {
+// compile compiles the rules that a file of tests names, for a handler with a policy.
+func (tests *testFile) compile(file string, policy corsrules.Policy) (*corsrules.Ruleset, error) {
 	path := tests.Rules
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(filepath.Dir(file), path)
@@ -221,11 +226,12 @@ func (tests *testFile) compile(file string) (*corsrules.Ruleset, error) {
 		return nil, err
 	}
 	defer f.Close()
-	doc, err := corsrules.ReadDocument(f, 0)
+	dialect := policy.Dialect.Documents()
+	doc, err := dialect.ReadDocument(f, 0)
 	if err != nil {
 		return nil, err
 	}
-	cfg, err := corsrules.Parse(doc, corsrules.Options{File: path, MaxRules: tests.MaxRules, Credentials: tests.AllowCredentials})
+	cfg, err := corsrules.Parse(doc, corsrules.Options{File: path, MaxRules: tests.MaxRules, Dialect: dialect, Credentials: policy.AllowCredentials})
 	if err != nil {
 		return nil, fmt.Errorf("invalid rules:\n%w", err)
 	}

@@ -93,12 +93,12 @@ func New(rules *corsrules.Ruleset, policy corsrules.Policy, q Request) Explanati
 		q, notes = asBrowsersSend(q)
 	}
 	origin := []string{q.Origin}
-	preflight := corsrules.ReadRequest(&http.Request{Method: http.MethodOptions, Header: http.Header{
+	preflight := policy.Dialect.ReadRequest(&http.Request{Method: http.MethodOptions, Header: http.Header{
 		"Origin":                         origin,
 		"Access-Control-Request-Method":  {q.Method},
 		"Access-Control-Request-Headers": q.Headers,
 	}})
-	actual := corsrules.ReadRequest(&http.Request{Method: q.Method, Header: http.Header{"Origin": origin}})
+	actual := policy.Dialect.ReadRequest(&http.Request{Method: q.Method, Header: http.Header{"Origin": origin}})
 	e := Explanation{
 		Ruleset:         q.Ruleset,
 		Origin:          q.Origin,

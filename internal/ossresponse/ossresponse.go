@@ -31,17 +31,20 @@ type Writer struct {
 // New begins the response to r; start is when work on r began. It removes the header fields
 // with which an earlier handler described a body of its own.
 func New(w http.ResponseWriter, r *http.Request, start time.Time) *Writer {
-	for _, key := range []string{"Content-Type", "Content-Encoding", "Etag", "Last-Modified"} {
-		delete(w.Header(), key)
-	}
+	removeBodyFields(w.Header())
 	return &Writer{w: w, host: r.Host, id: requestID(start), start: start}
 }
 
 // NewS3 is New for a response in S3's form.
-func NewS3(w http.ResponseWriter, r *http.Request, start time.Time) *Writer {
-	s3 := New(w, r, start)
-	s3.s3, s3.id, s3.host = true, s3RequestID(), s3HostID()
-	return s3
+func NewS3(w http.ResponseWriter) *Writer {
+	removeBodyFields(w.Header())
+	return &Writer{w: w, host: s3HostID(), id: s3RequestID(), s3: true}
+}
+
+func removeBodyFields(h http.Header) {
+	for _, key := range []string{"Content-Type", "Content-Encoding", "Etag", "Last-Modified"} {
+		delete(h, key)
+	}
 }
 
 // RequestID is the id that the client gets, in the header and in an error document. OSS's

@@ -105,7 +105,7 @@ func TestRequestID(t *testing.T) {
 
 func TestS3(t *testing.T) {
 	w := httptest.NewRecorder()
-	a := NewS3(w, httptest.NewRequest("OPTIONS", "/", nil), time.Now())
+	a := NewS3(w)
 	e := Error{Status: 403, Code: "AccessForbidden", Message: "a < b", EC: "0003-00000601"}
 	if err := a.Error(e.With("Method", "PUT")); err != nil {
 		t.Fatal(err)
