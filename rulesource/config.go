@@ -169,6 +169,9 @@ func (s *Config) Rules(context.Context, string) (*Rules, error) { return s.docum
 // Reports implements Reporter.
 func (s *Config) Reports() []Report { return []Report{s.document.Report()} }
 
+// MaxDocumentRules implements Limited.
+func (s *Config) MaxDocumentRules() int { return corsrules.MaxBlocks }
+
 // Shadow implements Shadower.
 func (s *Config) Shadow(path string) Source {
 	return &File{Path: path, RefreshOptions: RefreshOptions{MaxRules: corsrules.MaxBlocks}}

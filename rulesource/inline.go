@@ -64,6 +64,9 @@ func (s *Inline) Rules(context.Context, string) (*Rules, error) { return s.docum
 // Reports implements Reporter.
 func (s *Inline) Reports() []Report { return []Report{s.document.Report()} }
 
+// MaxDocumentRules implements Limited.
+func (s *Inline) MaxDocumentRules() int { return s.MaxRules }
+
 // Shadow implements Shadower.
 func (s *Inline) Shadow(path string) Source {
 	return &File{Path: path, RefreshOptions: RefreshOptions{MaxRules: s.MaxRules}}

@@ -37,6 +37,9 @@ type RefreshOptions struct {
 	MaxRules int `json:"max_rules,omitempty"`
 }
 
+// MaxDocumentRules implements Limited, and Writable.
+func (o *RefreshOptions) MaxDocumentRules() int { return o.MaxRules }
+
 func (o *RefreshOptions) unmarshalOptions(d *caddyfile.Dispenser) error {
 	return eachOption(d, map[string]func() error{
 		"refresh":   func() error { return unmarshalRefresh(d, &o.Refresh) },

@@ -70,6 +70,13 @@ type Writable interface {
 	// Store does.
 	Delete(ctx context.Context, bucket string) error
 
+	Limited
+}
+
+// Limited is a Source whose documents may have more rules than OSS's.
+type Limited interface {
+	Source
+
 	// MaxDocumentRules is how many rules a document may have, as in corsrules.Options.
 	MaxDocumentRules() int
 }

@@ -174,9 +174,6 @@ func (s *Storage) Delete(ctx context.Context, bucket string) error {
 	})
 }
 
-// MaxDocumentRules implements Writable.
-func (s *Storage) MaxDocumentRules() int { return s.MaxRules }
-
 // write changes a bucket's document and puts that in force. FileStorage ignores its context,
 // so a write can finish after its caller gave up. Writes of one bucket therefore never
 // overlap in this process.

@@ -7,8 +7,8 @@ import (
 	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
 )
 
-// maxShown bounds the faults and the findings of one document that are shown: it can have
-// thousands, and nobody reads more than this at once.
+// maxShown bounds the faults, the findings and the changes of one document that are shown:
+// there can be thousands, and nobody reads more than this at once.
 const maxShown = 100
 
 // checkRequest is the body of POST /oss_cors/check.
@@ -25,6 +25,11 @@ type checkResult struct {
 
 	// More is how many faults and findings are not shown.
 	More int `json:"more,omitempty"`
+
+	// Changes are what the document would change if it took the place of the rules in
+	// force, if the request names a rule set; MoreChanges is how many are not shown.
+	Changes     []corsrules.Change `json:"changes,omitempty"`
+	MoreChanges int                `json:"more_changes,omitempty"`
 
 	// XML is a valid document as GetBucketCors shows it.
 	XML string `json:"xml,omitempty"`
@@ -52,17 +57,19 @@ func serveCheck(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	opts := corsrules.Options{File: "candidate"}
+	var inForce *corsrules.Ruleset
 	if q.Ruleset != "" {
 		site, rules, err := find(r.Context(), q.Ruleset)
 		if err != nil {
 			return err
 		}
-		opts = candidateOptions(site, rules)
+		opts, inForce = candidateOptions(site), rules.Ruleset
 	}
-	return writeJSON(w, check([]byte(q.Document), opts))
+	return writeJSON(w, check([]byte(q.Document), opts, inForce))
 }
 
-func check(document []byte, opts corsrules.Options) checkResult {
+// check checks a document, and compares it with the rules in force, if they are not nil.
+func check(document []byte, opts corsrules.Options, inForce *corsrules.Ruleset) checkResult {
 	result := checkResult{Faults: []checkFault{}, Findings: []checkFinding{}}
 	findings, err := corsrules.Lint(document, opts)
 	var faults corsrules.Faults
@@ -77,8 +84,15 @@ func check(document []byte, opts corsrules.Options) checkResult {
 		result.Findings = append(result.Findings, checkFinding{f.Line, f.Column, f.Code, f.Message, f.Advice})
 	}
 	result.More = len(findings) - len(result.Findings)
-	if cfg, err := corsrules.Parse(document, opts); err == nil {
-		result.Valid, result.XML = true, string(cfg.Marshal())
+	cfg, err := corsrules.Parse(document, opts)
+	if err != nil {
+		return result
+	}
+	result.Valid, result.XML = true, string(cfg.Marshal())
+	if inForce != nil {
+		changes := corsrules.Diff(inForce, corsrules.Compile(cfg))
+		result.Changes = changes[:min(maxShown, len(changes))]
+		result.MoreChanges = len(changes) - len(result.Changes)
 	}
 	return result
 }

@@ -169,6 +169,10 @@ func TestCheck(t *testing.T) {
 	if len(many.Faults) != maxShown || many.More < 400 {
 		t.Errorf("%d faults are shown, and %d are not", len(many.Faults), many.More)
 	}
+	other := call[checkResult](t, "POST", "/oss_cors/check", checkRequest{Document: strings.ReplaceAll(oneRule, "app.example", "other.example"), Ruleset: "check"})
+	if len(good.Changes) != 0 || len(other.Changes) != 2 || other.Changes[0].Kind != corsrules.NowAllowed || other.Changes[0].Origins[0] != "https://other.example.com" || other.MoreChanges != 0 {
+		t.Errorf("%+v", other.Changes)
+	}
 	if status, answer := callAdmin(t, "POST", "/oss_cors/check", `{"document": "", "ruleset": "None"}`); status != http.StatusNotFound {
 		t.Errorf("%d %s", status, answer)
 	}

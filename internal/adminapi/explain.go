@@ -39,7 +39,7 @@ func serveExplain(w http.ResponseWriter, r *http.Request) error {
 	q.Ruleset = cmp.Or(q.Ruleset, rules.Name)
 	ruleset := rules.Ruleset
 	if q.Document != "" {
-		cfg, err := corsrules.Parse([]byte(q.Document), candidateOptions(site, rules))
+		cfg, err := corsrules.Parse([]byte(q.Document), candidateOptions(site))
 		if err != nil {
 			return apiErrorf(http.StatusBadRequest, "the candidate document is not valid:\n%w", brief(err))
 		}
@@ -48,14 +48,14 @@ func serveExplain(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, explain.New(ruleset, site.Policy, q.Request))
 }
 
-// candidateOptions are those for rules that could take the place of a site's. They may be as
-// many as those in force: these show which max_rules there is, at least.
-func candidateOptions(site *running.Site, rules *rulesource.Rules) corsrules.Options {
-	dialect := site.Policy.Dialect.Documents()
-	return corsrules.Options{
-		File:        "candidate",
-		MaxRules:    max(dialect.DefaultMaxRules(), rules.Len()),
-		Dialect:     dialect,
-		Credentials: site.Policy.AllowCredentials,
+// candidateOptions are those for rules that could take the place of a site's.
+func candidateOptions(site *running.Site) corsrules.Options {
+	opts := corsrules.Options{File: "candidate", Dialect: site.Policy.Dialect.Documents(), Credentials: site.Policy.AllowCredentials}
+	if source, ok := site.Source.(rulesource.Limited); ok {
+		opts.MaxRules = source.MaxDocumentRules()
 	}
+	if _, ok := site.Source.(rulesource.Writable); ok { // its documents are OSS's or S3's
+		opts.Dialect = corsrules.DialectAny
+	}
+	return opts
 }

@@ -5,6 +5,7 @@ package running
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
 	"github.com/caddy-oss-cors/caddy-oss-cors/rulesource"
@@ -17,7 +18,13 @@ type Site struct {
 
 	// Policy is what the handler adds to what the rules say.
 	Policy corsrules.Policy
+
+	// Added is when the handler was ready to serve.
+	Added time.Time
 }
+
+// Started is when the process began to count.
+var Started = time.Now()
 
 // PerBucket reports whether the site has rules for each of many buckets.
 func (s *Site) PerBucket() bool {
@@ -34,6 +41,7 @@ var (
 func Add(s *Site) {
 	mu.Lock()
 	defer mu.Unlock()
+	s.Added = time.Now()
 	sites = append(sites, s)
 }
 

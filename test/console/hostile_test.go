@@ -113,18 +113,3 @@ func TestPlantedMarkup(t *testing.T) {
 		}
 	}
 }
-
-// The page says that Caddy is away, and goes on when it is back.
-func TestLossOfCaddy(t *testing.T) {
-	tb := harness.StartTestbed(t, harness.TestbedConfig{})
-	tab := harness.NewTab(t)
-	run(t, tab, chromedp.Navigate(startConsole(t, tb.Admin)))
-	waitFor(t, tab, `document.getElementById('connection').textContent === 'Connected to Caddy'`)
-	tb.Stop()
-	waitFor(t, tab, `!document.getElementById('unreachable').hidden && document.getElementById('unreachable').textContent.startsWith('Caddy cannot be reached. Trying again')`)
-	_, port, _ := strings.Cut(tb.Addr, ":")
-	harness.StartCaddy(t, tb.Dir, "Caddyfile", nil, []string{port})
-	waitFor(t, tab, `document.getElementById('unreachable').hidden && document.getElementById('connection').textContent === 'Connected to Caddy'`)
-	deny(t, tb)
-	waitFor(t, tab, `document.querySelector('#origins button')?.textContent === 'https://app.example.com'`)
-}

@@ -59,6 +59,12 @@ func TestStory(t *testing.T) {
 
 	run(t, tab, chromedp.Click("#actions button"))
 	waitFor(t, tab, `document.getElementById('changes').innerText.includes('1 of 1 different denial would be allowed')`)
+	differences := evaluate[string](t, tab, `document.getElementById('differences').innerText`)
+	for _, want := range []string{"1 difference from the rules in force", "now allowed", "GET, PUT from https://app.example.com", "if it asks for x-upload-id"} {
+		if !strings.Contains(differences, want) {
+			t.Errorf("the differences lack %q:\n%s", want, differences)
+		}
+	}
 	downloads := t.TempDir()
 	run(t, tab, downloadTo(downloads), chromedp.Click("#download"))
 	file := filepath.Join(downloads, "cors.xml")

@@ -28,6 +28,7 @@ export async function check() {
   const mine = ++edition;
   const text = editor.value;
   byId('changes').replaceChildren();
+  byId('differences').replaceChildren();
   if (!text.trim()) {
     byId('problems').replaceChildren();
     return say('Write a CORSConfiguration document, or start from the rules in force.');
@@ -37,6 +38,7 @@ export async function check() {
     if (mine !== edition) return;
     xml = result.xml ?? '';
     showProblems(result);
+    showDifferences(result);
     if (result.valid) await showChanges(text, mine);
   } catch (error) {
     if (mine === edition) say(`It cannot be checked: ${error.message}`);
@@ -75,6 +77,26 @@ function goTo(line, column) {
   editor.focus();
   editor.setSelectionRange(at, at);
   editor.scrollTop = (line - 5) * (editor.scrollHeight / lines.length);
+}
+
+const changeTags = {
+  allowed: ['good', 'now allowed'],
+  denied: ['bad', 'now denied'],
+  response: ['warn', 'other headers'],
+};
+
+// showDifferences lists what the candidate rules change, of those in force.
+function showDifferences({valid, changes = [], more_changes: more = 0}) {
+  if (!valid) return;
+  const what = changes.length ? plural(changes.length + more, 'difference') : 'No difference';
+  byId('differences').replaceChildren(
+    el('h3', {}, `${what} from the rules in force${more ? `, of which ${changes.length} are shown` : ''}`),
+    el('ul', {class: 'choices'}, changes.map((c) => el('li', {},
+      el('span', {class: `tag ${changeTags[c.change][0]}`}, changeTags[c.change][1]),
+      el('span', {class: 'value'}, `${c.methods.join(', ')} from ${c.origins.join(', ')}${c.except ? ` except ${c.except.join(', ')}` : ''}`),
+      c.headers ? el('div', {class: 'small value'}, `if it asks for ${c.headers.map((names) => names.join(' with ')).join(', or ')}${c.headers_except ? `, except ${c.headers_except.join(', ')}` : ''}`) : null,
+      c.with ? el('div', {class: 'small value'}, `with or without ${c.with.join(', ')}`) : null,
+      (c.response ?? []).map((h) => el('div', {class: 'small value'}, `${h.name}: ${h.after || 'not sent'}, before: ${h.before || 'not sent'}`))))));
 }
 
 // showChanges tries the candidate rules on the latest denials of the rule set.

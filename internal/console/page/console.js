@@ -17,12 +17,23 @@ async function refresh() {
     const [rulesets, denials] = await Promise.all([call('GET', rulesetsPath()), call('GET', '/oss_cors/denials')]);
     showRulesets(rulesets);
     showDenials(denials);
+    showNews(denials);
     showConnection('up', 'Connected to Caddy');
   } catch (error) {
     showConnection('down', 'Caddy cannot be reached', `Caddy cannot be reached. Trying again… (${error.message})`);
   }
   clearTimeout(timer);
   if (!document.hidden) timer = setTimeout(refresh, period);
+}
+
+let known = null; // when Caddy was started and configured, as last seen
+
+// showNews says that Caddy was started again, or has a new configuration.
+function showNews({started, configured}) {
+  const at = (time) => new Date(time).toLocaleTimeString('en-GB');
+  if (known && known.started !== started) setText(byId('news'), `Caddy was started again at ${at(started)}: all counts begin anew.`);
+  else if (known && configured && known.configured !== configured) setText(byId('news'), `Caddy loaded a new configuration at ${at(configured)}.`);
+  known = {started, configured};
 }
 
 function showConnection(what, text, trouble = '') {
