@@ -35,7 +35,7 @@ func (b *Bucket) validate() error {
 	}
 	if len(found) != 1 {
 		slices.Sort(found)
-		return fmt.Errorf("bucket is one of path, host and name; found %d of them: %s", len(found), strings.Join(found, ", "))
+		return fmt.Errorf("bucket takes exactly one of path, host and name; found %d of them: %s", len(found), strings.Join(found, ", "))
 	}
 	for _, domain := range b.Host {
 		if net.ParseIP(domain) == nil && !isDomain(domain) {

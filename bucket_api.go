@@ -46,8 +46,8 @@ func (b *BucketAPI) provision(source rulesource.Source, log *zap.Logger) error {
 	return err
 }
 
-// handler serves one request on a bucket, which is empty where the request names none
-// that OSS would allow.
+// handler returns what serves the API's requests on a bucket; bucket is empty if the request
+// does not name a valid one.
 func (b *BucketAPI) handler(bucket string) caddyhttp.Handler {
 	return caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		result := b.api.Serve(w, r, bucket)

@@ -52,7 +52,7 @@ type Handler struct {
 	RulesRaw json.RawMessage `json:"rules,omitempty" caddy:"namespace=http.oss_cors.rules inline_key=source"`
 
 	// Bucket says which bucket a request is for. Required for rules of many buckets;
-	// with rules of one document it only shows in the placeholder and the access log.
+	// with rules of one document it only shows in the placeholder and the logs.
 	// Default: none.
 	Bucket *Bucket `json:"bucket,omitempty"`
 
@@ -65,12 +65,12 @@ type Handler struct {
 	// rules does; for rules written by clients that cannot set it. Default: false.
 	ResponseVary bool `json:"response_vary,omitempty"`
 
-	// AllowCredentials adds "Access-Control-Allow-Credentials: true" wherever an
-	// origin is allowed, unless the answer is "*". OSS never does. Rules with an origin
-	// that anybody can be behind are then refused: null, an origin without a scheme, and
-	// a * that is neither the port nor the whole first label of a host, or under which
-	// anybody can register a name (https://*.vercel.app). For sources of one
-	// document only. Default: false.
+	// AllowCredentials adds "Access-Control-Allow-Credentials: true" to every response
+	// that allows an origin. OSS never does. Rules with an origin that anybody can be
+	// behind are then refused: *, null, an origin without a scheme, a * that is neither
+	// the port nor the whole first label of a host, and one under which anybody can
+	// register a name (https://*.vercel.app). For sources of one document only.
+	// Default: false.
 	AllowCredentials bool `json:"allow_credentials,omitempty"`
 
 	// Dialect is whose decisions and answers requests get: "oss", or "s3" for
@@ -151,7 +151,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	if h.DebugPreflights {
-		h.log.Warn("debug_preflights is on: preflights that are denied for their method or header are answered 200, as OSS does not; it is for development")
+		h.log.Warn("debug_preflights is on: preflights that are denied for their method or header are answered 200, where OSS answers 403; use it for development only")
 	}
 	running.Add(h.site)
 	return nil
@@ -247,7 +247,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	if h.BucketAPI != nil { // the source has many buckets, so Bucket is not nil
 		if _, key := h.Bucket.of(r); bucketapi.IsRequest(r, key) {
-			next = h.BucketAPI.handler(d.bucket) // its response follows the rules from before it
+			next = h.BucketAPI.handler(d.bucket) // the response has the headers of the rules before the change
 		}
 	}
 	return d.decorate(w, r, next)

@@ -31,7 +31,7 @@ func (d *decided) count() {
 	}
 }
 
-// kindOf is the kind as metrics count it.
+// kindOf is the kind as metrics count it: metrics does not import corsrules.
 func kindOf(r corsrules.Request) metrics.Kind {
 	if r.Kind == corsrules.Preflight {
 		return metrics.Preflight
@@ -84,7 +84,7 @@ func (d *decided) observeResponse(h http.Header, status int, removed bool) {
 	}
 }
 
-// variesByOrigin reports whether the response to another Origin would differ: this one names
+// variesByOrigin reports whether another Origin could get a different response: this one names
 // its origin, or it allows none where a rule allows the method to others.
 func (d *decided) variesByOrigin() bool {
 	if d.decision.Outcome == corsrules.Allowed {
@@ -103,7 +103,7 @@ func (d *decided) cacheUnsafe() {
 }
 
 // shouldLog reports whether the n-th occurrence of something is logged: the 1st, 10th, 100th
-// and so on. n = 0, which is not known or not a denial, is not logged.
+// and so on. n is 0 if it is not known or not a denial: that is not logged.
 func shouldLog(n uint64) bool {
 	for n >= 10 && n%10 == 0 {
 		n /= 10
@@ -115,14 +115,17 @@ func shouldLog(n uint64) bool {
 // section 15.1).
 var cacheableStatuses = []int{200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501}
 
-// isCacheable reports whether a shared cache may keep a response, by its Cache-Control.
+// isCacheable reports whether shared caches are likely to keep a response, by its
+// Cache-Control: one with a lifetime, unless it is the server's error, or a public one.
 func isCacheable(method string, status int, h http.Header) bool {
 	control := h["Cache-Control"]
-	return len(control) > 0 &&
-		(method == http.MethodGet || method == http.MethodHead) &&
-		slices.Contains(cacheableStatuses, status) &&
-		(listHas(control, "max-age") || listHas(control, "s-maxage") || listHas(control, "public")) &&
-		!listHas(control, "no-store") && !listHas(control, "private")
+	if len(control) == 0 || method != http.MethodGet && method != http.MethodHead ||
+		listHas(control, "no-store") || listHas(control, "private") {
+		return false
+	}
+	hasLifetime := listHas(control, "max-age") || listHas(control, "s-maxage")
+	return hasLifetime && 200 <= status && status < 500 ||
+		listHas(control, "public") && slices.Contains(cacheableStatuses, status)
 }
 
 // logDenial logs a denial, with the request ID that the client was given, if that is known,
@@ -150,7 +153,7 @@ func known(key, value string) zap.Field {
 	return zap.String(key, truncate(value))
 }
 
-// path is the path that was requested. No log line has the query: a presigned URL's is a key
+// path is the path that was requested. No log line of this module has the query: a presigned URL's is a key
 // to the object.
 func (d *decided) path() string {
 	if strings.HasPrefix(d.target, "/") {

@@ -274,6 +274,9 @@ func TestCacheUnsafeResponses(t *testing.T) {
 		{desc: "public", query: "cc=public&status=200", unsafe: true},
 		{desc: "among others, in upper case", query: "cc=immutable,+Max-Age=60&status=200", unsafe: true},
 		{desc: "an error that caches keep", query: "cc=public&status=404", unsafe: true},
+		{desc: "a redirect with a lifetime", query: "cc=max-age=60&status=302", unsafe: true},
+		{desc: "a redirect without one", query: "cc=public&status=302"},
+		{desc: "a server's error with a lifetime", query: "cc=max-age=60&status=502"},
 		{desc: "HEAD", request: "HEAD", query: "cc=public&status=200"}, // not in the rules
 		{desc: "an error that they do not", query: "cc=public&status=500"},
 		{desc: "no Cache-Control", query: "status=200"},

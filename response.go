@@ -13,7 +13,7 @@ import (
 type responseWriter struct {
 	caddyhttp.ResponseWriterWrapper
 	decided *decided
-	set     bool // the headers are
+	set     bool // whether setHeaders has run
 }
 
 // WriteHeader passes informational responses on as they are: browsers take no CORS headers

@@ -15,7 +15,7 @@ func (d *Decision) Advice() string {
 	case NoRules:
 		return "write a CORSConfiguration: there are no rules"
 	case RulesUnavailable:
-		return "let the rules be read again: the log says why they cannot be"
+		return "mend what keeps the rules from being read: the log has the error"
 	case Malformed:
 		return fmt.Sprintf("correct the request's %s: it is malformed, repeated or too long, so no rule is evaluated", d.Value)
 	case OriginMismatch:
@@ -49,7 +49,7 @@ func unwiseOrigin(origin string) string {
 
 // Advice says what to change so that a denied request is allowed, as Decision.Advice does.
 // Where no rule is meant for the origin, it also names the one difference to an origin that a
-// rule lists, if there is such a one.
+// rule lists, if there is one.
 func (e *Explanation) Advice() string {
 	forAnybody := e.Reason == MethodMismatch && e.Nearest.anyOrigin
 	if e.Reason == OriginMismatch || forAnybody {
@@ -87,7 +87,7 @@ func (d *Decision) methodAdvice() string {
 	case d.form != FormBlocks && !slices.Contains(Methods, upper):
 		return fmt.Sprintf("use another method, or write the rules as rule blocks in the Caddyfile, which can allow %s: a document can allow %s only", upper, methodsInWords)
 	case upper != d.Value:
-		return fmt.Sprintf("request %s: methods are in upper case", upper)
+		return fmt.Sprintf("send the method as %s: method names are case-sensitive", upper)
 	case d.Nearest.anyOrigin:
 		return fmt.Sprintf("write a rule that allows %s to this origin: rule %s is for all origins", d.Value, d.Nearest.Name())
 	}

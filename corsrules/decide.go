@@ -75,8 +75,8 @@ type Decision struct {
 	// the request header. Else empty.
 	Value string
 
-	// Nearest is, on a denial, the rule of which most matched, the first such; nil
-	// where no rule's origin matched.
+	// Nearest is the first of the rules that matched most of a denied request; nil if
+	// no rule allows the origin.
 	Nearest *Rule
 
 	// ResponseVary is the rule set's: it holds for every response, whatever the outcome.
@@ -87,7 +87,7 @@ type Decision struct {
 
 // Decide returns the decision of the first rule for which origin, method and headers all
 // match (docs/oss-behaviour.md, sections 2 to 4). A nil Ruleset denies with NoRules. Decide
-// allocates nothing.
+// does not allocate, unless the origin has upper-case letters.
 func (rs *Ruleset) Decide(req Request) Decision {
 	return rs.decide(&req, nil)
 }

@@ -92,7 +92,7 @@ type originCell struct {
 // isOriginCell reports whether a request can have an origin of the cell.
 func isOriginCell(c cell) bool {
 	value, _ := newPattern(c.label)
-	return isSerializedOrigin(value.prefix + value.suffix)
+	return isOriginText(value.prefix + value.suffix)
 }
 
 func (rs *Ruleset) allOrigins() (origins []string) {

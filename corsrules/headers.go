@@ -8,9 +8,9 @@ type Policy struct {
 	// does.
 	ResponseVary bool
 
-	// AllowCredentials adds "Access-Control-Allow-Credentials: true" wherever an origin
-	// is allowed by name. OSS never sends it. Only rules that were parsed with
-	// Options.Credentials are narrow enough for it.
+	// AllowCredentials adds "Access-Control-Allow-Credentials: true" wherever
+	// Access-Control-Allow-Origin is the request's origin, and not "*". OSS never sends it.
+	// Only rules that were parsed with Options.Credentials are narrow enough for it.
 	AllowCredentials bool
 
 	// Dialect is whose answers the server gives: OSS's, or S3's. Requests are to be read
@@ -21,10 +21,10 @@ type Policy struct {
 // MaxAccessControlHeaders is how many Access-Control headers a decision can call for.
 const MaxAccessControlHeaders = 6
 
-// Headers returns the names and values of the response headers that the decision calls for,
-// in the order in which OSS sends them (docs/oss-behaviour.md, sections 3 and 4). All
-// Access-Control headers that the response has from elsewhere have to be removed first;
-// Vary, which is a list, is to be added to what is there.
+// Headers returns the names and values of the response headers that the decision calls for
+// (docs/oss-behaviour.md, sections 3 and 4). All Access-Control headers that the response has
+// from elsewhere have to be removed first; Vary, which is a list, is to be added to what is
+// there.
 func (d *Decision) Headers(p Policy) iter.Seq2[string, string] {
 	return func(yield func(name, value string) bool) { d.yieldHeaders(p, yield) }
 }

@@ -88,7 +88,7 @@ type takers []taker
 func (l *linter) takers(i int, r *CORSRule, headers string) takers {
 	var all takers
 	for o, origin := range r.AllowedOrigins {
-		if !isSerializedOrigin(origin) {
+		if !isOriginText(origin) {
 			continue
 		}
 		w := witness(origin)

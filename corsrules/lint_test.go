@@ -421,7 +421,7 @@ func TestLintAgreesWithTheRules(t *testing.T) {
 			}
 		}
 		for n, rule := range parsed.Rules {
-			matchable := slices.ContainsFunc(rule.AllowedOrigins, isSerializedOrigin)
+			matchable := slices.ContainsFunc(rule.AllowedOrigins, isOriginText)
 			if unreachable[n+1] != (matchable && !reached[n+1]) {
 				t.Errorf("rule %d: reached %t, found unreachable %t, in:\n%s", n+1, reached[n+1], unreachable[n+1], doc)
 			}

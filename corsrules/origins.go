@@ -28,7 +28,7 @@ func newOrigins(rules []CORSRule) origins {
 			}
 		}
 	}
-	o.patterns = slices.Clone(o.patterns) // with no room to grow
+	o.patterns = slices.Clone(o.patterns) // without most of the room to grow
 	return o
 }
 
@@ -63,8 +63,8 @@ func (s *search) next() (rule int, ok bool) {
 	return s.last, true
 }
 
-// lower folds ASCII letters only: origins and header names have no others, and Unicode
-// folds other letters into these. It does not allocate where nothing changes.
+// lower changes ASCII letters only: origins and header names have no others, and by Unicode
+// the Kelvin sign would become a k. It does not allocate where nothing changes.
 func lower(s string) string {
 	for i := range len(s) {
 		if 'A' <= s[i] && s[i] <= 'Z' {

@@ -2,12 +2,11 @@ package corsrules
 
 import "strings"
 
-// pattern is a value with one "*", which stands for any run of characters, the empty one
-// included.
+// pattern is a value with one "*".
 type pattern struct{ prefix, suffix string }
 
-// Match reports whether a value with at most one "*", which stands for any run of
-// characters, the empty one included, matches s. Case counts.
+// Match reports whether s matches a value, which has at most one "*": it stands for any run
+// of characters, the empty one included. Case counts.
 func Match(value, s string) bool {
 	p, ok := newPattern(value)
 	return value == s || ok && p.matches(s)

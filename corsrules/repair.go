@@ -146,7 +146,7 @@ func (r *repair) host(scheme, host, port string) {
 func punycode(host string) string {
 	labels := strings.Split(host, ".")
 	for i, label := range labels {
-		if isSerializedOrigin(label) {
+		if isOriginText(label) {
 			continue
 		}
 		encoded, err := idna.Lookup.ToASCII(label)

@@ -55,7 +55,7 @@ type Request struct {
 	// Empty if there are none, and for other requests, unless S3's.
 	Headers string
 
-	malformed string // the first header that is malformed, in lower case
+	malformed string // the name of the malformed header, in lower case; of several one
 	http      *http.Request
 }
 
@@ -82,7 +82,7 @@ func (d Dialect) ReadRequest(r *http.Request) Request {
 	case origin != "":
 		req.Kind = Actual
 	}
-	if !oneOrigin || !isSerializedOrigin(origin) {
+	if !oneOrigin || !isOriginText(origin) {
 		req.malformed = "origin"
 	}
 	return req
@@ -178,9 +178,9 @@ func trim(s string) string {
 	return s
 }
 
-// isSerializedOrigin reports whether origin has a length and bytes that an Origin header can
+// isOriginText reports whether origin has a length and bytes that an Origin header can
 // have: visible ASCII (RFC 6454, section 6.2).
-func isSerializedOrigin(origin string) bool {
+func isOriginText(origin string) bool {
 	for i := range len(origin) {
 		if origin[i] < '!' || '~' < origin[i] {
 			return false

@@ -36,7 +36,7 @@ func BrowserOrigin(typed string) (origin string, changes []string) {
 		changes = append(changes, fmt.Sprintf("the port %s is left out", origin[len(bare)+1:]))
 		origin = bare
 	}
-	if hostPort := origin[len(scheme+"://"):]; !isSerializedOrigin(hostPort) {
+	if hostPort := origin[len(scheme+"://"):]; !isOriginText(hostPort) {
 		host, _ := splitPort(hostPort)
 		if ascii := punycode(host); ascii != "" {
 			origin = origin[:len(scheme+"://")] + ascii + hostPort[len(host):]

@@ -6,10 +6,11 @@ import (
 	"time"
 )
 
-// maxRetiredRules bounds how many counters of rules that are no longer in force a rule set
-// keeps, to go on with them should the rules return. A document has at most a few dozen
-// rules; more retired ones than this mean that IDs are generated anew each time.
-const maxRetiredRules = 1000
+// maxRules bounds how many counters of rules a rule set keeps. Those of rules that are no
+// longer in force are kept, to go on with them should the rules return, until there are more
+// counters than this: then IDs are generated anew each time. A document has at most 200
+// rules.
+const maxRules = 1000
 
 // Handle is one configuration's reference to a rule set's counters. Handles of the same
 // name share them. All methods may be called from any goroutine.
@@ -84,7 +85,7 @@ func (h *Handle) retire() {
 	for _, name := range h.rules {
 		h.counts.rules[name].uses--
 	}
-	if len(h.counts.rules) <= maxRetiredRules {
+	if len(h.counts.rules) <= maxRules {
 		return
 	}
 	for name, rule := range h.counts.rules {

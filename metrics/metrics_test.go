@@ -191,10 +191,10 @@ preflight 2 a 0`, "rule_hits_total")
 func TestRetiredRulesAreBounded(t *testing.T) {
 	s := NewStore()
 	rs := s.Open("a", testOptions)
-	for i := range 5 * maxRetiredRules {
+	for i := range 5 * maxRules {
 		rs.Loaded([]string{fmt.Sprintf("generated-%d", i)})
 	}
-	if n := len(rs.counts.rules); n > maxRetiredRules+1 {
+	if n := len(rs.counts.rules); n > maxRules+1 {
 		t.Errorf("%d rules are kept", n)
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 const (
 	// sketchEntries is how many (rule set, origin, reason) a generation follows. A key
-	// with at least one of sketchEntries denials is never lost. The least that has to be
+	// with at least 1/sketchEntries of all denials is never lost. The least that has to be
 	// shown is one in a hundred, so this is ten times finer than needed; it costs well
 	// under a megabyte.
 	sketchEntries = 1000
@@ -46,7 +46,7 @@ type generation struct {
 type sketchEntry struct {
 	key       sketchKey
 	count     uint64
-	overcount uint64 // at most, for the key that this one displaced
+	overcount uint64 // how much count may be too high
 	index     int    // in the heap
 }
 
