@@ -50,6 +50,7 @@ func (c *aliOSSClient) run(call map[string]any) ([]ruleFields, error) {
 	var results []struct {
 		Status                       int
 		Code, EC, RequestID, Message string
+		Printed                      string
 		Rules                        []ruleFields
 	}
 	if err := json.Unmarshal(out, &results); err != nil {
@@ -61,7 +62,7 @@ func (c *aliOSSClient) run(call map[string]any) ([]ruleFields, error) {
 	case r.Status <= 0:
 		return nil, errors.New(r.Code + ": " + r.Message)
 	default:
-		return nil, &apiError{r.Status, r.Code, r.EC, r.RequestID}
+		return nil, &apiError{r.Status, r.Code, r.EC, r.RequestID, r.Printed}
 	}
 }
 

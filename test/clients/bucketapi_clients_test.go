@@ -141,7 +141,7 @@ func sdkV2Error(err error) error {
 	if !errors.As(err, &e) {
 		return err
 	}
-	return &apiError{e.StatusCode, e.Code, e.EC, e.RequestID}
+	return &apiError{e.StatusCode, e.Code, e.EC, e.RequestID, err.Error()}
 }
 
 type sdkV1Client struct {
@@ -186,7 +186,7 @@ func sdkV1Error(err error) error {
 	if !errors.As(err, &e) {
 		return err
 	}
-	return &apiError{e.StatusCode, e.Code, e.Ec, e.RequestID}
+	return &apiError{e.StatusCode, e.Code, e.Ec, e.RequestID, err.Error()}
 }
 
 // apiError is an error response as a client reports it.
@@ -194,6 +194,7 @@ type apiError struct {
 	status    int
 	code, ec  string
 	requestID string
+	printed   string // all that the client says
 }
 
 func (e *apiError) Error() string { return fmt.Sprintf("%d %s %s", e.status, e.code, e.ec) }

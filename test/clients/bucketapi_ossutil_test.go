@@ -49,7 +49,7 @@ func (c *ossutilClient) run(args ...string) (printed []byte, err error) {
 	printed, err = cmd.CombinedOutput()
 	if found := ossutilFailure.FindSubmatch(printed); err != nil && found != nil {
 		status, _ := strconv.Atoi(string(found[1]))
-		return nil, &apiError{status, string(found[2]), string(found[4]), string(found[3])}
+		return nil, &apiError{status, string(found[2]), string(found[4]), string(found[3]), string(printed)}
 	}
 	if err != nil {
 		err = fmt.Errorf("ossutil %s: %w\n%s", strings.Join(args, " "), err, printed)

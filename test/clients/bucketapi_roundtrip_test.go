@@ -55,7 +55,7 @@ func TestBucketAPIClients(t *testing.T) {
 					if err := client.delete(); err != nil {
 						t.Fatalf("delete: %v", err)
 					}
-					expectAPIError(t, "get after delete", second(client.get()), apiError{404, "NoSuchCORSConfiguration", "0034-00000001", ""})
+					expectAPIError(t, "get after delete", second(client.get()), apiError{status: 404, code: "NoSuchCORSConfiguration", ec: "0034-00000001"})
 					expectPreflight(t, config, http.StatusForbidden, false)
 					if err := client.delete(); err != nil {
 						t.Errorf("delete of none: %v", err)

@@ -43,7 +43,7 @@ const run = async (client, { op, rules }) => {
         })),
       });
     } catch (e) {
-      results.push({ status: e.status, code: e.code, ec: e.ecCode, requestID: e.requestId, message: e.message });
+      results.push({ status: e.status, code: e.code, ec: e.ecCode, requestID: e.requestId, message: e.message, printed: String(e) });
     }
   }
   console.log(JSON.stringify(results));
