@@ -42,11 +42,15 @@ func (r *Rule) Hits(k Kind) uint64 { return r.hits[k].Load() }
 
 // Loaded records that rules of these names are now in force, and returns their counters
 // in the same order. After Close it only returns them.
-func (h *Handle) Loaded(names []string) []*Rule {
+func (h *Handle) Loaded(names []string) []*Rule { return h.LoadedAt(names, time.Now()) }
+
+// LoadedAt is Loaded for rules that were loaded at another time; zero: that is not known, and
+// not shown.
+func (h *Handle) LoadedAt(names []string, at time.Time) []*Rule {
 	h.store.mu.Lock()
 	defer h.store.mu.Unlock()
 	if !h.closed {
-		h.failing, h.loadedAt = false, time.Now()
+		h.failing, h.loadedAt = false, at
 	}
 	return h.countRules(names)
 }

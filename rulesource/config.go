@@ -76,7 +76,7 @@ func (s *Config) Open(_ caddy.Context, opts *Options) error {
 		return faults
 	}
 	s.document = NewDocument("config", "config", corsrules.MaxBlocks, opts)
-	s.document.put(&corsrules.Configuration{Rules: rules, Form: corsrules.FormBlocks})
+	s.document.put(&corsrules.Configuration{Rules: rules, Form: corsrules.FormBlocks}, time.Now())
 	return nil
 }
 

@@ -33,8 +33,10 @@ type Document struct {
 
 // Status is what became of a document's content.
 type Status struct {
-	// Loaded is when the rules in force were loaded; zero where a bucket's first document
-	// is bad, so that it denies everything, or where the rules are not available yet.
+	// Loaded is when the rules in force were loaded, by this process or, for those that
+	// Caddy's storage kept, by the one that saved them. It is zero where that is not known,
+	// where a bucket's first document is bad, so that it denies everything, and where the
+	// rules are not available yet.
 	Loaded time.Time
 
 	// Err is why newer content could not be loaded; nil while all is well.
@@ -69,12 +71,14 @@ func (d *Document) Report() Report {
 }
 
 // Load puts content in force if it is good. A change of state is logged once.
-func (d *Document) Load(content []byte) error {
-	if d.holds(content) {
-		if d.Status().Err != nil {
-			d.publish(d.Rules().Ruleset)
-			d.log().Info(goodAgain)
-		}
+func (d *Document) Load(content []byte) error { return d.loadAsOf(content, time.Now()) }
+
+// LoadAbsent puts in force that there is no document: CORS is not enabled.
+func (d *Document) LoadAbsent() { d.loadAbsentAsOf(time.Now()) }
+
+// loadAsOf is Load of what was first loaded at another time; zero: that is not known.
+func (d *Document) loadAsOf(content []byte, at time.Time) error {
+	if d.confirm(content) {
 		return nil
 	}
 	cfg, err := corsrules.Parse(content, d.parsing)
@@ -84,14 +88,39 @@ func (d *Document) Load(content []byte) error {
 	}
 	sum := sha256.Sum256(content)
 	d.sum.Store(&sum)
-	d.put(cfg)
+	d.put(cfg, at)
 	d.logFindings(content)
 	return nil
 }
 
+// noDocument stands for the content of a document that does not exist. It is not a document.
+var noDocument = []byte("<!-- CORS is not enabled -->\n")
+
+func (d *Document) loadAbsentAsOf(at time.Time) {
+	if d.confirm(noDocument) {
+		return
+	}
+	sum := sha256.Sum256(noDocument)
+	d.sum.Store(&sum)
+	d.publish(nil, at)
+	d.log().Info(notEnabled)
+}
+
+// confirm reports whether content is in force already, and is then good again.
+func (d *Document) confirm(content []byte) bool {
+	if !d.holds(content) {
+		return false
+	}
+	if d.Status().Err != nil {
+		d.publish(d.Rules().Ruleset, time.Now())
+		d.log().Info(goodAgain)
+	}
+	return true
+}
+
 // put puts good rules in force.
-func (d *Document) put(cfg *corsrules.Configuration) {
-	d.publish(corsrules.Compile(cfg))
+func (d *Document) put(cfg *corsrules.Configuration, at time.Time) {
+	d.publish(corsrules.Compile(cfg), at)
 	d.log().Info(inForce, zap.Int("rules", len(cfg.Rules)))
 }
 
@@ -105,7 +134,7 @@ func (d *Document) holds(content []byte) bool {
 // only count, and Status has no time. It is for the source to report that as an error.
 func (d *Document) Unavailable(err error) {
 	d.openMetrics()
-	d.current.Store(&Rules{Name: d.name, Metrics: d.handle})
+	d.current.Store(&Rules{Name: d.name, Metrics: d.handle, unavailable: true})
 	d.Failed(err)
 }
 
@@ -115,22 +144,23 @@ func (d *Document) openMetrics() {
 	}
 }
 
-func (d *Document) publish(rs *corsrules.Ruleset) {
+// publish puts rules in force, which are nil if CORS is not enabled, and were loaded at a time.
+func (d *Document) publish(rs *corsrules.Ruleset, at time.Time) {
 	d.openMetrics()
 	rules := &Rules{Ruleset: rs, Name: d.name, Metrics: d.handle}
 	if d.handle != nil {
-		rules.hits = d.handle.Loaded(rs.RuleNames())
+		rules.hits = d.handle.LoadedAt(rs.RuleNames(), at)
 	}
 	d.current.Store(rules)
-	d.status.Store(&Status{Loaded: time.Now()})
+	d.status.Store(&Status{Loaded: at})
 }
 
 // Failed records that there is no good content to load. Rules in force stay so. Before the
 // first Load that succeeded, or Unavailable, it does nothing.
 func (d *Document) Failed(err error) {
-	status := d.Status()
+	status, rules := d.Status(), d.Rules()
 	err = brief(err)
-	if d.Rules() == nil || sameError(status.Err, err) {
+	if rules == nil || sameError(status.Err, err) {
 		return
 	}
 	d.status.Store(&Status{Loaded: status.Loaded, Err: err})
@@ -138,7 +168,7 @@ func (d *Document) Failed(err error) {
 		d.handle.Failed()
 	}
 	message := lastGood
-	if status.Loaded.IsZero() {
+	if rules.unavailable {
 		message = unavailable
 	}
 	d.log().Error(message, zap.Error(err))
@@ -156,6 +186,7 @@ func (d *Document) Close() {
 // What the log says of a document.
 const (
 	inForce     = "CORS rules in force"
+	notEnabled  = "CORS is not enabled: the bucket has no CORS rules"
 	goodAgain   = "CORS rules are good again, and are those in force"
 	lastGood    = "CORS rules cannot be loaded; the last good ones stay in force"
 	unavailable = "CORS rules cannot be loaded, and none are known: preflights are answered 503, and other requests pass"

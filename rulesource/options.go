@@ -29,7 +29,7 @@ const (
 type RefreshOptions struct {
 	// Refresh is how often a file is looked at, and how old a bucket's document may
 	// be when it is used: a change is in force within it. Default: 5s, and 1m for a
-	// document at a URL; at least 10ms.
+	// document at a URL or of a bucket in OSS; at least 10ms.
 	Refresh caddy.Duration `json:"refresh,omitempty"`
 
 	// MaxRules is how many rules a document may have, at most 200. Default: 10, as in OSS;
@@ -41,10 +41,15 @@ type RefreshOptions struct {
 func (o *RefreshOptions) MaxDocumentRules() int { return o.MaxRules }
 
 func (o *RefreshOptions) unmarshalOptions(d *caddyfile.Dispenser) error {
-	return eachOption(d, map[string]func() error{
+	return eachOption(d, o.options(d))
+}
+
+// options says how each option is read.
+func (o *RefreshOptions) options(d *caddyfile.Dispenser) map[string]func() error {
+	return map[string]func() error{
 		"refresh":   func() error { return unmarshalRefresh(d, &o.Refresh) },
 		"max_rules": func() error { return unmarshalMaxRules(d, &o.MaxRules) },
-	})
+	}
 }
 
 // check returns the refresh in force; 0 is the default.

@@ -1,11 +1,14 @@
 package rulesource
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
+	"net/url"
 	"path"
 	"time"
 
@@ -37,8 +40,9 @@ type remote struct {
 	key      string        // in storage
 	slots    chan struct{} // the room for one call of storage
 
-	// fetch returns the content as it is now. A refusal is an answer that does not change
-	// by itself; any other error is trouble that may pass.
+	// fetch returns the content as it is now; fs.ErrNotExist where it is certain that there
+	// is none, and so no CORS. A refusal is an answer that does not change by itself; any
+	// other error is trouble that may pass.
 	fetch func(ctx context.Context) ([]byte, error)
 
 	unsaved []byte // is good, and not yet in storage
@@ -46,6 +50,22 @@ type remote struct {
 
 // refusal is a definite answer without a document.
 type refusal struct{ error }
+
+// mayPass reports whether a status tells of trouble that may pass, and is not a refusal.
+func mayPass(status int) bool {
+	return status >= 500 || status == http.StatusRequestTimeout || status == http.StatusTooManyRequests
+}
+
+// withoutURL returns an error of net/http's without the URL.
+func withoutURL(err error) error {
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		return wrapped.Err
+	}
+	return err
+}
+
+const overHTTP = "the CORS rules are fetched over HTTP: anybody on the way can change them; use https"
 
 // newRemote returns a document that identity, which may be a secret, tells from all others.
 func newRemote(document *Document, storage certmagic.Storage, identity string, fetch func(context.Context) ([]byte, error)) *remote {
@@ -63,14 +83,13 @@ func (r *remote) open(ctx context.Context) error {
 	case errors.As(err, new(refusal)):
 		return fmt.Errorf("%s: %w", r.document.parsing.File, err)
 	}
-	if saved, loadErr := r.lastGood(ctx); loadErr != nil {
+	if loadErr := r.loadLastGood(ctx); loadErr != nil {
 		r.document.log().Warn("no earlier CORS rules are kept in Caddy's storage", zap.Error(loadErr))
-	} else if r.document.Load(saved) == nil {
-		r.document.log().Warn("these CORS rules were kept in Caddy's storage, and may be out of date")
-		r.document.Failed(err)
+		r.document.Unavailable(err)
 		return nil
 	}
-	r.document.Unavailable(err)
+	r.document.log().Warn("these CORS rules were kept in Caddy's storage, and may be out of date")
+	r.document.Failed(err)
 	return nil
 }
 
@@ -79,6 +98,10 @@ func (r *remote) update(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, fetchDeadline)
 	defer cancel()
 	content, err := r.fetch(ctx)
+	isAbsent := errors.Is(err, fs.ErrNotExist)
+	if isAbsent {
+		content, err = noDocument, nil
+	}
 	if err != nil {
 		if ctx.Err() != nil {
 			err = fmt.Errorf("not fetched within %s: %w", fetchDeadline, err)
@@ -86,7 +109,9 @@ func (r *remote) update(ctx context.Context) error {
 		return err
 	}
 	isNew := !r.document.holds(content)
-	if err := r.document.Load(content); err != nil {
+	if isAbsent {
+		r.document.LoadAbsent()
+	} else if err := r.document.Load(content); err != nil {
 		return err
 	}
 	if isNew {
@@ -125,10 +150,11 @@ func (r *remote) keepCurrent(ctx context.Context, refresh time.Duration) {
 // rules returns the rules in force, and an error while none are known.
 func (r *remote) rules() (*Rules, error) {
 	status := r.document.Status() // first: the rules may be newer, but not older
-	if status.Loaded.IsZero() {
-		return r.document.Rules(), status.Err
+	rules := r.document.Rules()
+	if rules.unavailable {
+		return rules, status.Err
 	}
-	return r.document.Rules(), nil
+	return rules, nil
 }
 
 const notKept = "the CORS rules cannot be kept in Caddy's storage: a start while their server is away may have none"
@@ -149,9 +175,10 @@ func (r *remote) save(ctx context.Context) {
 	r.unsaved = nil
 }
 
-// lastGood returns the content that an earlier start, or another proxy, has saved.
-func (r *remote) lastGood(ctx context.Context) ([]byte, error) {
-	return r.stored(ctx, func(ctx context.Context) ([]byte, error) {
+// loadLastGood puts in force what an earlier start, or another proxy, has saved.
+func (r *remote) loadLastGood(ctx context.Context) error {
+	var savedAt time.Time
+	content, err := r.stored(ctx, func(ctx context.Context) ([]byte, error) {
 		info, err := r.storage.Stat(ctx, r.key)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, errors.New("none were saved")
@@ -162,8 +189,17 @@ func (r *remote) lastGood(ctx context.Context) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
+		savedAt = info.Modified
 		return r.storage.Load(ctx, r.key)
 	})
+	switch {
+	case err != nil:
+		return err
+	case bytes.Equal(content, noDocument):
+		r.document.loadAbsentAsOf(savedAt)
+		return nil
+	}
+	return r.document.loadAsOf(content, savedAt)
 }
 
 // stored bounds a call of the storage in time.

@@ -153,7 +153,8 @@ type Rules struct {
 	// Metrics is nil where Options.Store was.
 	Metrics *metrics.Handle
 
-	hits []*metrics.Rule
+	hits        []*metrics.Rule
+	unavailable bool // none are known, and these only count
 }
 
 // Count counts a decision by these rules on a request from origin. For a denial it returns

@@ -33,6 +33,7 @@ type engine struct {
 	values   map[string][]byte
 	saved    map[string][]byte // by a backup
 	sizes    map[string]int64  // where Stat says another size than the value has
+	modified time.Time         // of every value; zero: not known
 	down     error             // of every operation
 	lies     bool              // it says fs.ErrNotExist instead, as many storage modules do
 	downAt   string            // it is down from this operation on
@@ -116,7 +117,7 @@ func (e *engine) Stat(_ context.Context, key string) (certmagic.KeyInfo, error) 
 	if !isSet {
 		size = int64(len(e.values[key]))
 	}
-	return certmagic.KeyInfo{Key: key, Size: size, IsTerminal: true}, nil
+	return certmagic.KeyInfo{Key: key, Size: size, Modified: e.modified, IsTerminal: true}, nil
 }
 
 func (e *engine) Store(_ context.Context, key string, value []byte) error {

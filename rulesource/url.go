@@ -100,7 +100,7 @@ func (s *URL) openOn(ctx context.Context, storage certmagic.Storage, transport *
 	name := withoutSecrets(s.address)
 	document := NewDocument(name, name, s.MaxRules, opts)
 	if s.address.Scheme == "http" {
-		document.log().Warn("the CORS rules are fetched over HTTP: anybody on the way can change them; use https")
+		document.log().Warn(overHTTP)
 	}
 	s.remote = newRemote(document, storage, written, s.fetch)
 	if err := s.remote.open(ctx); err != nil {
@@ -141,14 +141,14 @@ func (s *URL) fetch(ctx context.Context) ([]byte, error) {
 	}
 	resp, err := s.client.Do(r)
 	if err != nil {
-		return nil, s.withoutURL(err)
+		return nil, fetchError(err)
 	}
 	defer resp.Body.Close()
 	switch status := resp.StatusCode; {
 	case status == http.StatusOK:
 	case status == http.StatusNotModified && s.content != nil:
 		return s.content, nil
-	case status >= 500 || status == http.StatusRequestTimeout || status == http.StatusTooManyRequests:
+	case mayPass(status):
 		return nil, fmt.Errorf("the server answers %d %s", status, http.StatusText(status))
 	default:
 		return nil, refusal{fmt.Errorf("the server answers %d %s, not 200 and a document", status, http.StatusText(status))}
@@ -161,11 +161,9 @@ func (s *URL) fetch(ctx context.Context) ([]byte, error) {
 	return content, nil
 }
 
-// withoutURL returns an error of net/http's without the URL, which may have a secret.
-func (s *URL) withoutURL(err error) error {
-	if wrapped := new(url.Error); errors.As(err, &wrapped) {
-		err = wrapped.Err
-	}
+// fetchError returns an error of net/http's without the URL, which may have a secret.
+func fetchError(err error) error {
+	err = withoutURL(err)
 	if strings.Contains(err.Error(), "Location header") { // which it quotes
 		return refusal{errors.New("redirected to what is not a URL")}
 	}
