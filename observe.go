@@ -57,7 +57,7 @@ func (d *decided) compareShadow() {
 		zap.String("ruleset", d.rules.Name),
 		zap.Stringer("kind", d.request.Kind),
 		zap.String("origin", metrics.OriginLabel(d.request.Origin)),
-		zap.String("method", truncate(d.request.Method)),
+		zap.String("method", shown(d.request.Method)),
 		zap.Object("live", decisionFields{d.decision}),
 		zap.Object("shadow", decisionFields{shadow}))
 }
@@ -135,10 +135,10 @@ func (d *decided) logDenial(requestID string) {
 		zap.String("ruleset", d.rules.Name),
 		zap.Stringer("kind", d.request.Kind),
 		zap.String("origin", metrics.OriginLabel(d.request.Origin)),
-		zap.String("method", truncate(d.request.Method)),
+		zap.String("method", shown(d.request.Method)),
 		zap.Inline(decisionFields{d.decision}),
 		known("bucket", d.bucketName),
-		zap.String("host", truncate(d.host)),
+		zap.String("host", shown(d.host)),
 		zap.String("path", d.path()),
 		zap.String("client_ip", d.clientIP()),
 		known("request_id", requestID),
@@ -150,7 +150,7 @@ func known(key, value string) zap.Field {
 	if value == "" {
 		return zap.Skip()
 	}
-	return zap.String(key, truncate(value))
+	return zap.String(key, shown(value))
 }
 
 // path is the path that was requested. No log line of this module has the query: a presigned URL's is a key
@@ -158,13 +158,13 @@ func known(key, value string) zap.Field {
 func (d *decided) path() string {
 	if strings.HasPrefix(d.target, "/") {
 		path, _, _ := strings.Cut(d.target, "?")
-		return truncate(path)
+		return shown(path)
 	}
 	u, err := url.ParseRequestURI(d.target) // in absolute form, which may have a password
 	if err != nil {                         // the authority of a CONNECT request
 		return ""
 	}
-	return truncate(u.EscapedPath())
+	return shown(u.EscapedPath())
 }
 
 // clientIP is Caddy's, which takes trusted proxies into account.
@@ -197,7 +197,7 @@ func (d decisionFields) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 	enc.AddString("outcome", d.Outcome.String())
 	if d.Reason != corsrules.NoReason {
 		enc.AddString("reason", d.Reason.String())
-		enc.AddString("value", truncate(d.Value))
+		enc.AddString("value", shown(d.Value))
 	}
 	if d.Rule != nil {
 		enc.AddString("rule", d.Rule.Name())
@@ -231,7 +231,7 @@ func (d *decided) placeholder(key string) (any, bool) {
 	case "reason":
 		return d.decision.Reason.String(), true
 	case "value":
-		return truncate(d.decision.Value), true
+		return shown(d.decision.Value), true
 	case "ruleset":
 		return d.rules.Name, true
 	case "bucket":
@@ -262,7 +262,7 @@ func (d *decided) debugValue() string {
 		value += "; reason=" + decision.Reason.String()
 	}
 	if decision.Value != "" {
-		value += "; value=" + string(appendToken(nil, truncate(decision.Value)))
+		value += "; value=" + string(appendToken(nil, shown(decision.Value)))
 	}
 	if decision.Rule != nil {
 		value += "; rule=" + decision.Rule.Name()
@@ -288,7 +288,9 @@ func appendToken(dst []byte, text string) []byte {
 // maxShown is how many bytes of a request's own text a log line or header shows.
 const maxShown = 300
 
-func truncate(s string) string {
+// shown returns a request's own text in a form that can be shown.
+func shown(s string) string {
+	s = metrics.WithoutSecrets(s)
 	if len(s) <= maxShown {
 		return s
 	}

@@ -73,5 +73,5 @@ func orWord(text, word string) string {
 	if text == "" {
 		return word
 	}
-	return truncate(text)
+	return shown(text)
 }

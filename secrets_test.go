@@ -1,10 +1,15 @@
 package osscors
 
 import (
+	"encoding/json"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/internal/running"
 )
 
 // presignedQueries are queries that are keys: whoever has one reads or writes the object until
@@ -23,7 +28,8 @@ var presignedQueries = []struct {
 }
 
 // No line of ours in the log, at any level, has what a request's query, Authorization or
-// Cookie says.
+// Cookie says, or what the query of a URL says that is sent in place of an origin, a method or
+// a header. Nor do the metrics, and the denials that the admin API shows.
 func TestNoSecretIsLogged(t *testing.T) {
 	for _, site := range []struct{ desc, site string }{
 		{"one document", "oss_cors cors.xml {\nname %s\nshadow candidate.xml\ndebug_header\n}"},
@@ -42,8 +48,12 @@ func TestNoSecretIsLogged(t *testing.T) {
 				secrets = append(secrets, presigned.secrets...)
 				origin := "Origin: https://page-" + string(rune('a'+i)) + ".example" // each has its line
 				for _, request := range []string{"GET /bucket/key?", "PUT /bucket/key?", "OPTIONS /bucket/key?", "OPTIONS http://user:userinfo-secret@host.example/bucket/key?", "PUT /bucket?cors&", "GET /bucket?cors&"} {
-					for _, from := range []string{origin, fromApp, "X-None: 1"} {
+					url := origin + "/key?" + presigned.query
+					for _, from := range []string{origin, fromApp, "X-None: 1", url, strings.Replace(url, "page", "user:userinfo-secret@page", 1)} {
 						p.ask(t, request+presigned.query+" HTTP/1.1", from, acrm+"DELETE", "Content-Length: 0",
+							"Authorization: OSS id:authorization-secret", "Cookie: session=cookie-secret",
+							"Referer: https://page.example/?"+presigned.query)
+						p.ask(t, request+presigned.query+" HTTP/1.1", from, acrm+"GET?"+presigned.query, acrh+"x-a?"+presigned.query, "Content-Length: 0",
 							"Authorization: OSS id:authorization-secret", "Cookie: session=cookie-secret",
 							"Referer: https://page.example/?"+presigned.query)
 					}
@@ -58,11 +68,26 @@ func TestNoSecretIsLogged(t *testing.T) {
 			if denials := readLog(t, log, "CORS request denied"); site.desc == "one document" && len(denials) < len(presignedQueries) {
 				t.Fatalf("only %d denials are logged", len(denials))
 			}
-			for _, secret := range secrets {
-				for line := range strings.Lines(string(content)) {
-					if strings.Contains(line, secret) {
-						t.Errorf("the log has %s: %s", secret, line)
-						break
+			response, err := http.Get(p.metricsURL)
+			if err != nil {
+				t.Fatal(err)
+			}
+			shownMetrics, err := io.ReadAll(response.Body)
+			response.Body.Close()
+			if err != nil {
+				t.Fatal(err)
+			}
+			denials, err := json.Marshal(running.Denials())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for where, text := range map[string]string{"log": string(content), "metrics": string(shownMetrics), "list of denials": string(denials)} {
+				for _, secret := range secrets {
+					for line := range strings.Lines(text) {
+						if strings.Contains(line, secret) {
+							t.Errorf("the %s has %s: %s", where, secret, line)
+							break
+						}
 					}
 				}
 			}

@@ -188,8 +188,22 @@ func (s *sketch) snapshot(now time.Time) []sketchEntry {
 	return entries
 }
 
+// WithoutSecrets returns a text that a client sent as an origin or a name, without what may be
+// a key if it is a URL: the user information and the query. No browser sends either.
+func WithoutSecrets(text string) string {
+	if before, _, ok := strings.Cut(text, "?"); ok {
+		text = before + "?…"
+	}
+	scheme, rest, ok := strings.Cut(text, "//")
+	if at := strings.LastIndexByte(rest, '@'); ok && at >= 0 {
+		text = scheme + "//…" + rest[at:]
+	}
+	return text
+}
+
 // OriginLabel returns a request's Origin in a form that can be shown.
 func OriginLabel(origin string) string {
+	origin = WithoutSecrets(origin)
 	if len(origin) > maxOriginLabel {
 		origin = origin[:maxOriginLabel] + "…"
 	}

@@ -179,3 +179,22 @@ func BenchmarkDeniedInAFlood(b *testing.B) {
 		i++
 	}
 }
+
+func TestWithoutSecrets(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                                  "",
+		"https://app.example.com":           "https://app.example.com",
+		"null":                              "null",
+		"x-a, x-b":                          "x-a, x-b",
+		"https://a.example/key?Signature=s": "https://a.example/key?…",
+		"https://u:s@a.example":             "https://…@a.example",
+		"https://u:s@t@a.example:8/k?s?s@":  "https://…@a.example:8/k?…",
+		"GET?s":                             "GET?…",
+		"?s":                                "?…",
+		"u@a":                               "u@a",
+	} {
+		if got := WithoutSecrets(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
