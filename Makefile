@@ -42,7 +42,8 @@ vet: ## Run go vet
 	cd test/rediscaddy && go vet ./...
 
 .PHONY: lint
-lint: ## Run golangci-lint, at the version of tools/go.mod
+lint: ## Run golangci-lint and actionlint, at the versions of tools/go.mod
+	go tool -modfile=tools/go.mod actionlint
 	go tool -modfile=tools/go.mod golangci-lint run
 	cd test && go tool -modfile=../tools/go.mod golangci-lint run --build-tags=$(TAGS),measure
 

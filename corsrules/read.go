@@ -5,11 +5,6 @@ import (
 	"io"
 )
 
-// ReadDocument reads a document of OSS's, as DialectOSS.ReadDocument does.
-func ReadDocument(r io.Reader, size int64) ([]byte, error) {
-	return DialectOSS.ReadDocument(r, size)
-}
-
 // ReadDocument reads a document. Of one that is too long it reads one byte more than d
 // allows, which is enough for Parse to report it. The size is how long the document is said
 // to be, which saves memory; it may be wrong, and is less than 1 where nobody knows.
