@@ -2,6 +2,7 @@ package osscors
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -117,12 +118,12 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.Errf("oss_cors takes one file; found another argument: %s", d.Val())
 	}
 	seen, last := map[string]bool{}, ""
-	var blocks ruleBlocks
+	var blocks rulesource.RuleBlocks
 	for d.NextBlock(0) {
 		option := d.Val()
 		switch {
 		case option == "rule":
-			blocks.unmarshal(d)
+			blocks.UnmarshalRule(d)
 			continue
 		case option == "{":
 			return d.Errf("%s does not take a block { … }", last)
@@ -139,14 +140,16 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 
 // useBlocks makes the rule blocks the source of the rules, unless there are none and there
 // is another source.
-func (h *Handler) useBlocks(d *caddyfile.Dispenser, blocks *ruleBlocks) error {
-	hasBlocks, hasSource := len(blocks.source.Blocks) > 0, len(h.RulesRaw) > 0
+func (h *Handler) useBlocks(d *caddyfile.Dispenser, blocks *rulesource.RuleBlocks) error {
+	hasBlocks, hasSource := len(blocks.Source.Blocks) > 0, len(h.RulesRaw) > 0
 	switch {
 	case hasBlocks && hasSource:
 		return d.Err("oss_cors has rule blocks and another source of rules: keep one of them")
 	case hasBlocks:
-		h.RulesRaw = sourceJSON(&blocks.source, "config")
-		return blocks.check(h.AllowCredentials)
+		h.RulesRaw = sourceJSON(&blocks.Source, "config")
+		if faults := blocks.Check(h.AllowCredentials); len(faults) > 0 {
+			return fmt.Errorf("oss_cors rules:\n%w", faults)
+		}
 	case !hasSource:
 		return d.Err("oss_cors has no rules: give it a file (oss_cors cors.xml) or a block with rule { … }, rules file, rules inline or another source")
 	}

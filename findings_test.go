@@ -43,6 +43,34 @@ func TestFindingsAreLogged(t *testing.T) {
 	}
 }
 
+// The same findings are warned of in rule blocks, by their places in the configuration.
+func TestFindingsOfRuleBlocksAreLogged(t *testing.T) {
+	p := newProxy(t)
+	log := filepath.Join(t.TempDir(), "log.json")
+	p.options = logTo(log)
+	t.Setenv("TEST_ORIGIN", "https://App.example.com/")
+	p.load(t, "oss_cors {\nrule {\norigin https://app.example.com\nmethod GET\n}\nresponse_vary\n}")
+	const message = "CORS rules are valid, and may have mistakes"
+	if lines := readLog(t, log, message); len(lines) > 0 {
+		t.Errorf("the log says %q", lines)
+	}
+	p.load(t, "oss_cors {\nrule {\norigin {env.TEST_ORIGIN}\nmethod GET PATCH PATCH\n}\n}")
+	lines := readLog(t, log, message)
+	if len(lines) != 1 {
+		t.Fatalf("the log says %q", lines)
+	}
+	for _, want := range []string{
+		`"findings":4`,
+		`rules[0].allowed_origins[0]: \"https://App.example.com/\" ends with a slash`,
+		`rules[0].allowed_methods[2]: the rule has the method \"PATCH\" already`,
+		`without response_vary a cache may`,
+	} {
+		if !strings.Contains(lines[0], want) {
+			t.Errorf("the log lacks %s: %s", want, lines[0])
+		}
+	}
+}
+
 // Files that are never read are warned of at start.
 func TestStrayFilesAreLogged(t *testing.T) {
 	p := newProxy(t)

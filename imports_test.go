@@ -17,7 +17,7 @@ var importMap = map[string][]string{
 	"cmd/caddy":            {""},
 	"corsrules":            {"internal/xmltext"},
 	"internal/adminapi":    {"corsrules", "internal/explain", "internal/running", "metrics", "rulesource"},
-	"internal/command":     {"corsrules", "internal/console", "internal/explain"},
+	"internal/command":     {"corsrules", "internal/console", "internal/explain", "rulesource"},
 	"internal/console":     {},
 	"internal/explain":     {"corsrules"},
 	"internal/freeport":    {},

@@ -169,13 +169,18 @@ func TestWrongOptions(t *testing.T) {
 // allOptions are the names of all options of the directive, of sources and of rule blocks.
 func allOptions(t *testing.T, p *proxy) []string {
 	t.Helper()
-	options := append([]string{"access_key", "refresh", "max_rules"}, ruleOptions...)
+	_, list, ok := strings.Cut(p.tryLoad(t, "oss_cors {\nrule {\nnonsense\n}\n}").Error(), "rule takes ")
+	list, _, _ = strings.Cut(list, "\n")
+	if !ok {
+		t.Fatal("no message lists the options of rule blocks")
+	}
+	options := append([]string{"access_key", "refresh", "max_rules"}, strings.Split(list, ", ")...)
 	for _, module := range caddy.GetModules(rulesource.Namespace) {
 		if name := module.ID.Name(); !strings.HasPrefix(name, "test_") && name != "config" {
 			options = append(options, "rules "+name)
 		}
 	}
-	_, list, ok := strings.Cut(p.tryLoad(t, "oss_cors good.xml {\nnonsense\n}").Error(), "oss_cors takes ")
+	_, list, ok = strings.Cut(p.tryLoad(t, "oss_cors good.xml {\nnonsense\n}").Error(), "oss_cors takes ")
 	if list, _, _ = strings.Cut(list, ", at "); !ok {
 		t.Fatal("no message lists the options")
 	}

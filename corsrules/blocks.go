@@ -1,8 +1,11 @@
 package corsrules
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
+	"strings"
+	"unicode"
 )
 
 // MaxBlocks is how many rule blocks a Caddyfile may have for one handler: OSS's newer limit
@@ -52,6 +55,9 @@ func CheckBlocks(rules []CORSRule, opts BlockOptions) Faults {
 	return c.faults
 }
 
+// IsBlockMethod reports whether a rule block can allow a method.
+func IsBlockMethod(method string) bool { return checkBlockMethod(method) == "" }
+
 type blockChecker struct {
 	opts   BlockOptions
 	faults Faults
@@ -77,4 +83,79 @@ func (c *blockChecker) values(i int, element string, values []string) {
 func (c *blockChecker) fault(i int, element string, k int, format string, args ...any) {
 	file, line := c.opts.Place(i, element, k)
 	c.faults = append(c.faults, &Fault{File: file, Line: line, Message: fmt.Sprintf(format, args...)})
+}
+
+// MarshalBlocks returns c as an oss_cors directive with rule blocks, formatted as "caddy fmt"
+// does. What blocks cannot say is an error.
+func (c *Configuration) MarshalBlocks() ([]byte, error) {
+	faults := CheckBlocks(c.Rules, BlockOptions{
+		Place: func(i int, _ string, _ int) (string, int) { return fmt.Sprintf("rule %d", i+1), 0 },
+	})
+	if len(faults) > 0 {
+		return nil, faults
+	}
+	w := new(blockWriter)
+	w.line(0, "oss_cors", "{")
+	for i := range c.Rules {
+		w.rule(&c.Rules[i])
+	}
+	if c.ResponseVary {
+		w.line(1, "response_vary")
+	}
+	w.line(0, "}")
+	return []byte(w.text.String()), errors.Join(w.errs...)
+}
+
+type blockWriter struct {
+	text strings.Builder
+	errs []error
+}
+
+func (w *blockWriter) line(indent int, words ...string) {
+	w.text.WriteString(strings.Repeat("\t", indent) + strings.Join(words, " ") + "\n")
+}
+
+func (w *blockWriter) rule(r *CORSRule) {
+	if r.ID == "" {
+		w.line(1, "rule", "{")
+	} else {
+		w.line(1, "rule", w.token(r.ID), "{")
+	}
+	w.option("AllowedOrigin", r.AllowedOrigins...)
+	w.option("AllowedMethod", r.AllowedMethods...)
+	w.option("AllowedHeader", r.AllowedHeaders...)
+	w.option("ExposeHeader", r.ExposeHeaders...)
+	if r.MaxAgeSeconds != nil {
+		w.option("MaxAgeSeconds", strconv.Itoa(*r.MaxAgeSeconds)+"s")
+	}
+	w.line(1, "}")
+}
+
+func (w *blockWriter) option(element string, values ...string) {
+	if len(values) == 0 {
+		return
+	}
+	words := []string{FormBlocks.name(element)}
+	for _, value := range values {
+		words = append(words, w.token(value))
+	}
+	w.line(2, words...)
+}
+
+// token returns a value as a token of a Caddyfile.
+func (w *blockWriter) token(value string) string {
+	special := func(c rune) bool { return unicode.IsSpace(c) || strings.ContainsRune("\"`\\#<", c) }
+	switch {
+	case strings.ContainsAny(value, "{}"):
+		w.errs = append(w.errs, fmt.Errorf("%s: Caddy expands what is in braces", quoteShort(value)))
+	case !strings.ContainsFunc(value, special):
+		return value
+	case !strings.Contains(value, "`"):
+		return "`" + value + "`"
+	case !strings.Contains(value, `\`):
+		return `"` + strings.ReplaceAll(value, `"`, `\"`) + `"`
+	default:
+		w.errs = append(w.errs, fmt.Errorf("%s: a Caddyfile cannot quote both ` and \\", quoteShort(value)))
+	}
+	return ""
 }

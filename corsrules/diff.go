@@ -15,9 +15,9 @@ const (
 	NowDifferent = "response"
 )
 
-// maxCombinations bounds how many combinations of header names Diff looks at for one rule:
-// more than anybody reads. Documents as people write them have a handful.
-const maxCombinations = 100
+// maxCombinations bounds how many combinations of header names a Change can have: more than
+// anybody reads. Documents as people write them have a handful.
+const maxCombinations = 300
 
 // Change is a difference between two rule sets, and the requests that it is about.
 type Change struct {
@@ -58,8 +58,9 @@ type HeaderChange struct {
 
 // Diff returns what changes for browsers when after takes the place of before. It looks at
 // the patterns themselves: every request that is decided otherwise is one that a Change is
-// about. Neither may be nil or Unavailable.
-func Diff(before, after *Ruleset) []Change {
+// about. It is an error if a Change depends on more than 300 combinations of header names.
+// Neither may be nil or Unavailable.
+func Diff(before, after *Ruleset) ([]Change, error) {
 	cells := map[string]*originCell{} // by the rules that allow the origin
 	var all []string
 	for _, c := range cellsOf(append(before.allOrigins(), after.allOrigins()...)) {
@@ -69,7 +70,11 @@ func Diff(before, after *Ruleset) []Change {
 		rulesBefore, rulesAfter := before.allowing(c.witness), after.allowing(c.witness)
 		key := fmt.Sprint(rulesBefore, rulesAfter)
 		if cells[key] == nil {
-			cells[key] = &originCell{changes: changesOf(before.pick(rulesBefore), after.pick(rulesAfter))}
+			changes, err := changesOf(before.pick(rulesBefore), after.pick(rulesAfter))
+			if err != nil {
+				return nil, fmt.Errorf("from %s: %w", c.label, err)
+			}
+			cells[key] = &originCell{changes: changes}
 		}
 		cells[key].labels = append(cells[key].labels, c.label)
 		all = append(all, c.label)
@@ -80,7 +85,7 @@ func Diff(before, after *Ruleset) []Change {
 		changes = append(changes, Change{Kind: NowDifferent, Origins: []string{"*"}, Methods: slices.Clone(Methods),
 			Response: []HeaderChange{{"Vary", value[before.responseVary], value[after.responseVary]}}})
 	}
-	return changes
+	return changes, nil
 }
 
 // originCell are origins that the same rules allow.
@@ -121,9 +126,13 @@ func (rs *Ruleset) pick(indexes []int) []*Rule {
 
 // changesOf returns the changes for origins that these rules allow, in their order. Methods
 // with the same changes share them.
-func changesOf(before, after []*Rule) (changes []Change) {
+func changesOf(before, after []*Rule) (changes []Change, err error) {
 	for _, method := range methodsOf(slices.Concat(before, after)) {
-		for _, c := range methodChanges(withMethod(before, method), withMethod(after, method)) {
+		some, err := methodChanges(withMethod(before, method), withMethod(after, method))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", method, err)
+		}
+		for _, c := range some {
 			same := func(other Change) bool { return fmt.Sprint(other.about()) == fmt.Sprint(c.about()) }
 			if k := slices.IndexFunc(changes, same); k >= 0 {
 				changes[k].Methods = append(changes[k].Methods, method)
@@ -133,7 +142,7 @@ func changesOf(before, after []*Rule) (changes []Change) {
 			changes = append(changes, c)
 		}
 	}
-	return changes
+	return changes, nil
 }
 
 // methodsOf returns Methods and what else rules allow: those of a Caddyfile may have any.
@@ -165,44 +174,58 @@ func withMethod(rules []*Rule, method string) (some []*Rule) {
 }
 
 // methodChanges returns the changes for one method.
-func methodChanges(before, after []*Rule) (changes []Change) {
+func methodChanges(before, after []*Rule) (changes []Change, err error) {
 	h := newHeaderCells(before, after)
 	for _, outcome := range []struct {
 		kind          string
 		allowed, then []nameSet // by the rules that allow, by those that do not
 	}{{NowAllowed, h.after, h.before}, {NowDenied, h.before, h.after}} {
-		combinations := minimalCombinations(outcome.allowed, outcome.then)
+		combinations, err := minimalCombinations(outcome.allowed, outcome.then)
+		if err != nil {
+			return nil, err
+		}
 		if len(combinations) == 0 {
 			continue
 		}
 		c := Change{Kind: outcome.kind}
-		c.Headers, c.HeadersExcept = h.names(combinations)
+		if c.Headers, c.HeadersExcept, err = h.names(combinations); err != nil {
+			return nil, err
+		}
 		if len(c.Headers) == 0 {
 			c.With = h.labelsOf(outcome.allowed)
 		}
 		changes = append(changes, c)
 	}
-	return append(changes, responseChanges(h, before, after)...)
+	different, err := responseChanges(h, before, after)
+	return append(changes, different...), err
 }
 
 // responseChanges compares the response headers of each two rules that some request matches
 // before and after.
-func responseChanges(h *headerCells, before, after []*Rule) (changes []Change) {
+func responseChanges(h *headerCells, before, after []*Rule) (changes []Change, err error) {
 	for i, old := range before {
 		for j, new := range after {
 			both := intersect(h.before[i], h.after[j])
 			earlier := slices.Concat(h.before[:i], h.after[:j])
-			combinations := minimalCombinations([]nameSet{both}, earlier)
 			response := compareEffects(old, new)
-			if len(combinations) == 0 || len(response) == 0 {
+			if len(response) == 0 {
+				continue
+			}
+			combinations, err := minimalCombinations([]nameSet{both}, earlier)
+			if err != nil {
+				return nil, err
+			}
+			if len(combinations) == 0 {
 				continue
 			}
 			c := Change{Kind: NowDifferent, Response: response}
-			c.Headers, c.HeadersExcept = h.names(combinations)
+			if c.Headers, c.HeadersExcept, err = h.names(combinations); err != nil {
+				return nil, err
+			}
 			changes = append(changes, c)
 		}
 	}
-	return changes
+	return changes, nil
 }
 
 func compareEffects(before, after *Rule) (changes []HeaderChange) {

@@ -60,7 +60,7 @@ func (h *headerCells) labelsOf(sets []nameSet) (labels []string) {
 
 // names writes combinations of cells as combinations of names, and returns the narrower names
 // that are in none. The empty combination, which every request has, stands alone, and as none.
-func (h *headerCells) names(combinations [][]int) (names [][]string, except []string) {
+func (h *headerCells) names(combinations [][]int) (names [][]string, except []string, err error) {
 	var own, others []string
 	for k, labels := range h.labels {
 		if slices.ContainsFunc(combinations, func(c []int) bool { return slices.Contains(c, k) }) {
@@ -70,12 +70,18 @@ func (h *headerCells) names(combinations [][]int) (names [][]string, except []st
 		}
 	}
 	for _, combination := range combinations {
+		spelled := 1
+		for _, k := range combination {
+			if spelled *= len(h.labels[k]); len(names)+spelled > maxCombinations {
+				return nil, nil, errTooManyCombinations
+			}
+		}
 		names = append(names, h.spell(combination)...)
 	}
 	if len(names) == 1 && len(names[0]) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
-	return names, withoutCovered(narrowerThan(own, others), own)
+	return names, withoutCovered(narrowerThan(own, others), own), nil
 }
 
 // spell writes a combination with each of the names that its cells have.
@@ -104,17 +110,21 @@ func intersect(a, b nameSet) nameSet {
 // minimalCombinations returns the smallest combinations of cells that are in one of the sets
 // of allowed and in none of then: whatever else a request asks for, it has one of these if
 // the first allow it and the second do not.
-func minimalCombinations(allowed, then []nameSet) (combinations [][]int) {
+func minimalCombinations(allowed, then []nameSet) (combinations [][]int, err error) {
 	for _, set := range allowed {
-		combinations = append(combinations, escaping(set, then)...)
+		some, err := escaping(set, then)
+		if err != nil {
+			return nil, err
+		}
+		combinations = append(combinations, some...)
 	}
 	return onlyMinimal(combinations)
 }
 
 // escaping returns the smallest combinations of cells in set that are in none of the others:
 // for each of the others they have a cell that it lacks.
-func escaping(set nameSet, others []nameSet) [][]int {
-	found := [][]int{{}}
+func escaping(set nameSet, others []nameSet) (found [][]int, err error) {
+	found = [][]int{{}}
 	for _, other := range others {
 		var longer [][]int
 		for _, combination := range found {
@@ -130,13 +140,17 @@ func escaping(set nameSet, others []nameSet) [][]int {
 				}
 			}
 		}
-		found = onlyMinimal(longer)
+		if found, err = onlyMinimal(longer); err != nil {
+			return nil, err
+		}
 	}
-	return found
+	return found, nil
 }
 
-// onlyMinimal removes combinations that contain another one, and those beyond the bound.
-func onlyMinimal(combinations [][]int) (minimal [][]int) {
+var errTooManyCombinations = fmt.Errorf("what changes depends on more than %d combinations of header names: compare rules that differ less", maxCombinations)
+
+// onlyMinimal removes combinations that contain another one.
+func onlyMinimal(combinations [][]int) (minimal [][]int, err error) {
 	slices.SortFunc(combinations, func(a, b []int) int {
 		if len(a) != len(b) {
 			return len(a) - len(b)
@@ -147,9 +161,13 @@ func onlyMinimal(combinations [][]int) (minimal [][]int) {
 		contained := func(m []int) bool {
 			return !slices.ContainsFunc(m, func(k int) bool { return !slices.Contains(c, k) })
 		}
-		if len(minimal) < maxCombinations && !slices.ContainsFunc(minimal, contained) {
-			minimal = append(minimal, c)
+		if slices.ContainsFunc(minimal, contained) {
+			continue
 		}
+		if len(minimal) == maxCombinations {
+			return nil, errTooManyCombinations
+		}
+		minimal = append(minimal, c)
 	}
-	return minimal
+	return minimal, nil
 }

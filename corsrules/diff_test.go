@@ -37,7 +37,10 @@ func TestDiff(t *testing.T) {
 		{"names that overlap", []CORSRule{rule("https://a* *a.com", "GET", "")}, []CORSRule{rule("https://a*a.com", "GET", ""), rule("https://a* *a.com", "GET", "")}, nil},
 	}
 	for _, c := range cases {
-		got := Diff(Compile(&Configuration{Rules: c.before}), Compile(&Configuration{Rules: c.after}))
+		got, err := Diff(Compile(&Configuration{Rules: c.before}), Compile(&Configuration{Rules: c.after}))
+		if err != nil {
+			t.Error(c.desc, err)
+		}
 		if fmt.Sprint(got) != fmt.Sprint(c.want) {
 			t.Errorf("%s:\n got %+v\nwant %+v", c.desc, got, c.want)
 		}
@@ -51,7 +54,10 @@ func TestDiffAgreesWithDecisions(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	for range 1000 {
 		before, after := Compile(randomRules(random)), Compile(randomRules(random))
-		changes := Diff(before, after)
+		changes, err := Diff(before, after)
+		if err != nil {
+			t.Fatal(seed, err)
+		}
 		for range 60 {
 			r := randomRequest(random)
 			kind := compareDecisions(before.Decide(r), after.Decide(r))
@@ -182,7 +188,59 @@ func TestDiffOfManyPatterns(t *testing.T) {
 		}
 		return Compile(cfg)
 	}
-	if changes := Diff(many("https://%s*%d"), many("https://%s*a%d")); len(changes) == 0 {
-		t.Error("no changes")
+	if changes, err := Diff(many("https://%s*%d"), many("https://%s*a%d")); len(changes) == 0 || err != nil {
+		t.Error(err, len(changes))
+	}
+}
+
+// More combinations than anybody reads are an error, and take neither time nor memory.
+func TestDiffOfTooManyCombinations(t *testing.T) {
+	// group returns the k-th of groups of header names.
+	group := func(k, size int) (names []string) {
+		for i := range size {
+			names = append(names, fmt.Sprintf("x-%d-%d", k, i))
+		}
+		return names
+	}
+	rule := func(groups ...[]string) CORSRule {
+		return CORSRule{AllowedOrigins: []string{"https://*.example.com"}, AllowedMethods: []string{"PUT"}, AllowedHeaders: slices.Concat(groups...)}
+	}
+	// split compares one rule with rules that lack one group each: what asks for a name of
+	// each group is denied.
+	split := func(groups, size int) ([]Change, error) {
+		var all [][]string
+		for k := range groups {
+			all = append(all, group(k, size))
+		}
+		var after []CORSRule
+		for k := range groups {
+			after = append(after, rule(slices.Delete(slices.Clone(all), k, k+1)...))
+		}
+		return Diff(Compile(&Configuration{Rules: []CORSRule{rule(all...)}}), Compile(&Configuration{Rules: after}))
+	}
+	if changes, err := split(2, 17); err != nil || len(changes) != 1 || len(changes[0].Headers) != 17*17 {
+		t.Errorf("%v %+v", err, changes)
+	}
+	const want = "from https://*.example.com: PUT: what changes depends on more than 300 combinations of header names: compare rules that differ less"
+	for _, c := range []struct{ groups, size int }{{2, 18}, {10, 30}} {
+		if _, err := split(c.groups, c.size); err == nil || err.Error() != want {
+			t.Errorf("%d groups of %d names: %v", c.groups, c.size, err)
+		}
+	}
+
+	// Each request for one of two names of each pair is denied, but for the first of all
+	// pairs: 511 combinations, of names that are all told apart.
+	var all, firsts []string
+	var after []CORSRule
+	for k := range 9 {
+		all = append(all, group(k, 2)...)
+		firsts = append(firsts, group(k, 1)...)
+	}
+	for k := range 9 {
+		after = append(after, rule(slices.Delete(slices.Clone(all), 2*k, 2*k+2)))
+	}
+	after = append(after, rule(firsts))
+	if _, err := Diff(Compile(&Configuration{Rules: []CORSRule{rule(all)}}), Compile(&Configuration{Rules: after})); err == nil || err.Error() != want {
+		t.Error(err)
 	}
 }

@@ -62,12 +62,6 @@ type Fault struct {
 
 // Error returns "file:line:column: message (Code, EC …)".
 func (f *Fault) Error() string {
-	place := f.File
-	for _, n := range []int{f.Line, f.Column} {
-		if n > 0 {
-			place += ":" + strconv.Itoa(n)
-		}
-	}
 	code := f.Code
 	if f.EC != "" {
 		code += ", EC " + f.EC
@@ -75,7 +69,17 @@ func (f *Fault) Error() string {
 	if code != "" {
 		code = " (" + code + ")"
 	}
-	return place + ": " + f.Message + code
+	return placeOf(f.File, f.Line, f.Column) + ": " + f.Message + code
+}
+
+// placeOf returns "file:line:column", without what is not known.
+func placeOf(file string, line, column int) string {
+	for _, n := range []int{line, column} {
+		if n > 0 {
+			file += ":" + strconv.Itoa(n)
+		}
+	}
+	return file
 }
 
 // Faults is the error that Parse returns: every fault, in the order of the document.

@@ -58,6 +58,14 @@ func (f Form) name(element string) string {
 	return name
 }
 
+// singular returns what f calls one value of an element.
+func (f Form) singular(element string) string {
+	if f == FormS3JSON {
+		return element
+	}
+	return f.name(element)
+}
+
 // element returns the element of a CORSRule that f calls by a name.
 func (f Form) element(name string) string {
 	i := slices.IndexFunc(ruleElements, func(element string) bool { return f.name(element) == name })

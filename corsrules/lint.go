@@ -113,8 +113,11 @@ type Finding struct {
 
 // String returns "file:line:column: message: advice (code)".
 func (f Finding) String() string {
-	return fmt.Sprintf("%s:%d:%d: %s: %s (%s)", f.File, f.Line, f.Column, f.Message, f.Advice, f.Code)
+	return fmt.Sprintf("%s: %s: %s (%s)", f.Place(), f.Message, f.Advice, f.Code)
 }
+
+// Place returns "file:line:column", without what is not known.
+func (f Finding) Place() string { return placeOf(f.File, f.Line, f.Column) }
 
 // Lint reads a document as Parse does and returns what is legal in it and yet unwise, in
 // the order of the document. Of a bad document it returns the error that Parse returns.
@@ -126,29 +129,46 @@ func Lint(doc []byte, opts Options) ([]Finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &linter{parser: p, rules: Compile(cfg)}
+	findings := lint(cfg, func(i int, element string, k int) Finding {
+		at := p.places[i][element][k]
+		line, column := p.position(at)
+		return Finding{File: p.opts.File, Line: line, Column: column, offset: at}
+	})
+	slices.SortStableFunc(findings, func(a, b Finding) int { return cmp.Compare(a.offset, b.offset) })
+	return findings, nil
+}
+
+// LintBlocks is Lint for rule blocks that CheckBlocks finds no fault with. A place is as in
+// BlockOptions.
+func LintBlocks(cfg *Configuration, place func(i int, element string, k int) (file string, line int)) []Finding {
+	return lint(cfg, func(i int, element string, k int) Finding {
+		file, line := place(i, element, k)
+		return Finding{File: file, Line: line}
+	})
+}
+
+// lint returns findings in the order of the rules. A place is a Finding without anything else.
+func lint(cfg *Configuration, place func(i int, element string, k int) Finding) []Finding {
+	l := &linter{form: cfg.Form, place: place, rules: Compile(cfg)}
 	for i := range cfg.Rules {
 		l.lintRule(i, &cfg.Rules[i])
 	}
 	l.echoWithoutVary(cfg)
-	slices.SortStableFunc(l.findings, func(a, b Finding) int { return cmp.Compare(a.offset, b.offset) })
-	return l.findings, nil
+	return l.findings
 }
 
 type linter struct {
-	parser   *parser
+	form     Form
+	place    func(i int, element string, k int) Finding
 	rules    *Ruleset
 	findings []Finding
 }
 
 // report adds a finding on the k-th value that rule i has of an element.
 func (l *linter) report(i int, element string, k int, code, message, advice string) {
-	at := l.parser.places[i][element][k]
-	line, column := l.parser.position(at)
-	l.findings = append(l.findings, Finding{
-		File: l.parser.opts.File, Line: line, Column: column,
-		Code: code, Message: message, Advice: advice, offset: at,
-	})
+	f := l.place(i, element, k)
+	f.Code, f.Message, f.Advice = code, message, advice
+	l.findings = append(l.findings, f)
 }
 
 func (l *linter) lintRule(i int, r *CORSRule) {
@@ -181,14 +201,14 @@ func (l *linter) origin(i, k int, origins []string) {
 	})
 	for _, p := range problems {
 		switch {
-		case cure == nil:
-			// Only the author knows.
+		case cure == nil: // only the author knows
+			p.advice = strings.Replace(p.advice, FormXML.apart("AllowedOrigin"), l.form.apart("AllowedOrigin"), 1)
 		case len(added) == 0:
 			p.advice = "remove it: the rule allows " + inWords(cure) + " already"
 		case len(added) == 1:
 			p.advice = "write " + added[0]
 		default:
-			p.advice = "write " + inWords(added) + ", each " + l.parser.form.apart("AllowedOrigin")
+			p.advice = "write " + inWords(added) + ", each " + l.form.apart("AllowedOrigin")
 		}
 		l.report(i, "AllowedOrigin", k, p.code, p.message, p.advice)
 		f := &l.findings[len(l.findings)-1]
@@ -202,14 +222,14 @@ func (l *linter) redundant(i int, element string, values []string, covered strin
 	for k, value := range values {
 		if first := slices.IndexFunc(values[:k], func(v string) bool { return lower(v) == lower(value) }); first >= 0 {
 			l.report(i, element, k, LintDuplicate,
-				fmt.Sprintf("the rule has the %s %s already", element, quoteShort(values[first])),
+				fmt.Sprintf("the rule has the %s %s already", l.form.singular(element), quoteShort(values[first])),
 				"remove this one")
 			continue
 		}
 		wider := slices.IndexFunc(values, func(v string) bool { return lower(v) != lower(value) && covers(v, value) })
 		if covered != "" && wider >= 0 {
 			l.report(i, element, k, covered,
-				fmt.Sprintf("%s %s matches all that %s does", element, quoteShort(values[wider]), quoteShort(value)),
+				fmt.Sprintf("%s %s matches all that %s does", l.form.singular(element), quoteShort(values[wider]), quoteShort(value)),
 				"remove this one, or the wider one if it is too wide")
 		}
 	}
@@ -235,7 +255,7 @@ func (l *linter) browserHeaders(i int, r *CORSRule) {
 		switch {
 		case !IsToken(name): // S3 takes it
 			l.report(i, "AllowedHeader", k, LintForbiddenHeader,
-				fmt.Sprintf("no browser asks for %s: it is not a header name", quoteShort(name)), "write each header name in an AllowedHeader of its own")
+				fmt.Sprintf("no browser asks for %s: it is not a header name", quoteShort(name)), "write each header name "+l.form.apart("AllowedHeader"))
 		case IsForbiddenHeader(lower(name)):
 			l.report(i, "AllowedHeader", k, LintForbiddenHeader,
 				fmt.Sprintf("no browser asks for %s: scripts cannot set it", name), "remove it")
@@ -252,17 +272,20 @@ func (l *linter) browserHeaders(i int, r *CORSRule) {
 // echoWithoutVary reports, once for a document, that caches are not told that responses
 // depend on the origin.
 func (l *linter) echoWithoutVary(cfg *Configuration) {
-	advice := cfg.Form.addVary()
 	if cfg.ResponseVary {
 		return
+	}
+	advice, vary := l.form.addVary(), "ResponseVary"
+	if l.form == FormBlocks {
+		vary = "response_vary"
 	}
 	for i, r := range cfg.Rules {
 		if !slices.Contains(r.AllowedOrigins, "*") {
 			l.report(i, "AllowedOrigin", 0, LintEchoWithoutVary,
-				"a request's origin is echoed in Access-Control-Allow-Origin, and without ResponseVary a cache may give one origin's response to another", advice)
+				"a request's origin is echoed in Access-Control-Allow-Origin, and without "+vary+" a cache may give one origin's response to another", advice)
 			return
 		}
 	}
 	l.report(0, "AllowedOrigin", 0, LintEchoWithoutVary,
-		"a response to a request without Origin has no Access-Control-Allow-Origin, and without ResponseVary a cache may give it to a page that needs one", advice)
+		"a response to a request without Origin has no Access-Control-Allow-Origin, and without "+vary+" a cache may give it to a page that needs one", advice)
 }

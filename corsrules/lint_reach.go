@@ -53,7 +53,7 @@ func (l *linter) reach(i int, r *CORSRule) {
 func (l *linter) reachValue(i int, element string, k int, code, value string, taken takers) {
 	if taken.only() {
 		l.report(i, element, k, code,
-			fmt.Sprintf("no request with %s %s can reach rule %s: %s it", element, quoteShort(value), l.name(i), l.take(taken)),
+			fmt.Sprintf("no request with %s %s can reach rule %s: %s it", l.form.singular(element), quoteShort(value), l.name(i), l.take(taken)),
 			fmt.Sprintf("remove it from this rule, or put the rule above %s", l.names(taken)))
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -66,7 +67,7 @@ func (s *Config) Open(_ caddy.Context, opts *Options) error {
 	if len(s.Blocks) == 0 {
 		return errors.New("config rules: there are none; put at least one into rules")
 	}
-	expanded, faults := s.expand()
+	expanded, faults := s.expand(jsonPlace)
 	rules, others := expanded.check(corsrules.BlockOptions{
 		Credentials:  opts.AllowCredentials,
 		Placeholders: len(faults) > 0, // which are reported
@@ -76,7 +77,9 @@ func (s *Config) Open(_ caddy.Context, opts *Options) error {
 		return faults
 	}
 	s.document = NewDocument("config", "config", corsrules.MaxBlocks, opts)
-	s.document.put(&corsrules.Configuration{Rules: rules, Form: corsrules.FormBlocks}, time.Now())
+	cfg := &corsrules.Configuration{Rules: rules, Form: corsrules.FormBlocks}
+	s.document.put(cfg, time.Now())
+	s.document.logFindings(corsrules.LintBlocks(cfg, jsonPlace))
 	return nil
 }
 
@@ -101,15 +104,15 @@ func jsonPlace(i int, element string, k int) (string, int) {
 }
 
 // expand returns s with its placeholders expanded, and a fault for each that cannot be.
-func (s *Config) expand() (*Config, corsrules.Faults) {
+func (s *Config) expand(place func(i int, element string, k int) (file string, line int)) (*Config, corsrules.Faults) {
 	var faults corsrules.Faults
 	repl := caddy.NewReplacer()
 	expand := func(i int, element string, values ...string) []string {
-		expanded := make([]string, len(values))
+		expanded := slices.Clone(values)
 		for k, value := range values {
 			var err error
 			if expanded[k], err = repl.ReplaceOrErr(value, true, true); err != nil {
-				file, line := jsonPlace(i, element, k)
+				file, line := place(i, element, k)
 				faults = append(faults, &corsrules.Fault{File: file, Line: line, Message: fmt.Sprintf(
 					"%q: %s; only global placeholders, such as {env.ORIGIN} and {file./run/origin}, can be used, and each must have a value", value, err)})
 				expanded[k] = value
@@ -129,13 +132,6 @@ func (s *Config) expand() (*Config, corsrules.Faults) {
 		}
 	}
 	return expanded, faults
-}
-
-// Check checks the rules as they are written: values with a placeholder, which are expanded
-// by Open, are left out. The parser of a Caddyfile calls it, to say where a fault is.
-func (s *Config) Check(credentials bool, place func(i int, element string, k int) (file string, line int)) corsrules.Faults {
-	_, faults := s.check(corsrules.BlockOptions{Credentials: credentials, Placeholders: true, Place: place})
-	return faults
 }
 
 // check returns the rules as the engine takes them, and all their faults.

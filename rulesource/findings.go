@@ -21,12 +21,8 @@ const (
 	maxFindingContents = 10
 )
 
-// logFindings warns of what is valid in content that was just loaded, and may be a mistake.
-func (d *Document) logFindings(content []byte) {
-	findings, err := corsrules.Lint(content, d.parsing)
-	if err != nil { // a document that Lint does not take, though Parse does
-		return
-	}
+// logFindings warns of what is valid in rules that were just loaded, and may be a mistake.
+func (d *Document) logFindings(findings []corsrules.Finding) {
 	if d.opts.ResponseVary {
 		findings = withoutVary(findings)
 	}

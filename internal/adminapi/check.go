@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
+	"github.com/caddy-oss-cors/caddy-oss-cors/rulesource"
 )
 
 // maxShown bounds the faults, the findings and the changes of one document that are shown:
@@ -28,11 +29,15 @@ type checkResult struct {
 
 	// Changes are what the document would change if it took the place of the rules in
 	// force, if the request names a rule set; MoreChanges is how many are not shown.
-	Changes     []corsrules.Change `json:"changes,omitempty"`
-	MoreChanges int                `json:"more_changes,omitempty"`
+	// ChangesError says why they are not known.
+	Changes      []corsrules.Change `json:"changes,omitempty"`
+	MoreChanges  int                `json:"more_changes,omitempty"`
+	ChangesError string             `json:"changes_error,omitempty"`
 
-	// XML is a valid document as GetBucketCors shows it.
-	XML string `json:"xml,omitempty"`
+	// XML is a valid document as GetBucketCors shows it. Caddyfile are rule blocks that XML
+	// cannot say.
+	XML       string `json:"xml,omitempty"`
+	Caddyfile string `json:"caddyfile,omitempty"`
 }
 
 type checkFault struct {
@@ -57,44 +62,95 @@ func serveCheck(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	opts := corsrules.Options{File: "candidate"}
-	var inForce *corsrules.Ruleset
+	var inForce *corsrules.Configuration
+	var policy corsrules.Policy
 	if q.Ruleset != "" {
 		site, rules, err := find(r.Context(), q.Ruleset)
 		if err != nil {
 			return err
 		}
-		opts, inForce = candidateOptions(site), rules.Ruleset
+		opts, policy = candidateOptions(site), site.Policy
+		if rules.Ruleset != nil {
+			inForce = rules.Configuration()
+		}
 	}
-	return writeJSON(w, check([]byte(q.Document), opts, inForce))
+	return writeJSON(w, check([]byte(q.Document), opts, inForce, policy.ResponseVary))
 }
 
 // check checks a document, and compares it with the rules in force, if they are not nil.
-func check(document []byte, opts corsrules.Options, inForce *corsrules.Ruleset) checkResult {
+// responseVary is whether their oss_cors directive has response_vary.
+func check(document []byte, opts corsrules.Options, inForce *corsrules.Configuration, responseVary bool) checkResult {
 	result := checkResult{Faults: []checkFault{}, Findings: []checkFinding{}}
-	findings, err := corsrules.Lint(document, opts)
+	cfg, findings, err := readCandidate(document, opts)
 	var faults corsrules.Faults
 	if errors.As(err, &faults) {
 		for _, f := range faults[:min(maxShown, len(faults))] {
-			result.Faults = append(result.Faults, checkFault{f.Line, f.Column, f.Message, f.Code, f.EC})
+			result.Faults = append(result.Faults, checkFault{max(f.Line, 1), max(f.Column, 1), f.Message, f.Code, f.EC})
 		}
 		result.More = len(faults) - len(result.Faults)
 		return result
 	}
+	result.Valid = true
+	if text, isXML, err := documentText(cfg); isXML {
+		result.XML = string(text)
+	} else if err == nil {
+		result.Caddyfile = string(text)
+	}
 	for _, f := range findings[:min(maxShown, len(findings))] {
-		result.Findings = append(result.Findings, checkFinding{f.Line, f.Column, f.Code, f.Message, f.Advice})
+		result.Findings = append(result.Findings, checkFinding{f.Line, max(f.Column, 1), f.Code, f.Message, f.Advice})
 	}
 	result.More = len(findings) - len(result.Findings)
-	cfg, err := corsrules.Parse(document, opts)
-	if err != nil {
-		return result
-	}
-	result.Valid, result.XML = true, string(cfg.Marshal())
 	if inForce != nil {
-		changes := corsrules.Diff(inForce, corsrules.Compile(cfg))
+		before, after := *inForce, *cfg
+		before.ResponseVary = before.ResponseVary || responseVary
+		if after.Form != corsrules.FormBlocks { // which say it themselves
+			after.ResponseVary = after.ResponseVary || responseVary
+		}
+		changes, err := corsrules.Diff(corsrules.Compile(&before), corsrules.Compile(&after))
+		if err != nil {
+			result.ChangesError = err.Error()
+		}
 		result.Changes = changes[:min(maxShown, len(changes))]
 		result.MoreChanges = len(changes) - len(result.Changes)
 	}
 	return result
+}
+
+// readCandidate reads candidate rules, a document or rule blocks, and what may be a mistake in
+// them. The error is of type corsrules.Faults.
+func readCandidate(text []byte, opts corsrules.Options) (*corsrules.Configuration, []corsrules.Finding, error) {
+	if rulesource.HasRuleBlocks(text) {
+		directive, err := rulesource.ReadSnippet(text, opts.File)
+		if err != nil {
+			return nil, nil, err
+		}
+		// Placeholders are not expanded: whoever sees this answer need not see the
+		// environment and the files of this process.
+		cfg, err := directive.Configuration(false, opts.Credentials)
+		if err != nil {
+			return nil, nil, err
+		}
+		return cfg, directive.Lint(cfg), nil
+	}
+	findings, err := corsrules.Lint(text, opts)
+	if err != nil {
+		return nil, nil, err
+	}
+	cfg, err := corsrules.Parse(text, opts)
+	return cfg, findings, err
+}
+
+// documentText returns rules as GetBucketCors shows them; rule blocks that OSS's XML cannot say
+// are returned as blocks.
+func documentText(cfg *corsrules.Configuration) (text []byte, isXML bool, err error) {
+	text = cfg.Marshal()
+	if cfg.Form == corsrules.FormBlocks {
+		if _, err := corsrules.Parse(text, corsrules.Options{MaxRules: corsrules.MaxBlocks}); err != nil {
+			text, err = cfg.MarshalBlocks()
+			return text, false, err
+		}
+	}
+	return text, true, nil
 }
 
 // brief shortens the error of Parse: a document can have thousands of faults.

@@ -96,6 +96,74 @@ func TestDocument(t *testing.T) {
 	}
 }
 
+// Rule blocks are shown as XML if that can say them, else as blocks that are read again.
+func TestDocumentOfRuleBlocks(t *testing.T) {
+	for _, c := range []struct{ name, method, begins string }{
+		{"blocks-get", "GET", "<?xml "},
+		{"blocks-patch", "PATCH", "oss_cors {"},
+	} {
+		site := serving(t, &rulesource.Config{Blocks: []rulesource.Block{{
+			ID: "app", AllowedOrigins: []string{"https://app.example.com"}, AllowedMethods: []string{c.method}, AllowedHeaders: []string{"X-A"},
+		}}}, c.name)
+		site.Policy.ResponseVary = true
+		status, text := callAdmin(t, "GET", "/oss_cors/rulesets/"+c.name+"/document", "")
+		if status != 200 || !strings.HasPrefix(text, c.begins) {
+			t.Errorf("%s: %d %s", c.name, status, text)
+		}
+		checked := call[checkResult](t, "POST", "/oss_cors/check", checkRequest{Document: text, Ruleset: c.name})
+		if !checked.Valid || len(checked.Findings)+len(checked.Changes) != 0 || checked.XML+checked.Caddyfile != text {
+			t.Errorf("%s: %+v", c.name, checked)
+		}
+		request := explainRequest{Request: explain.Request{Origin: "https://app.example.com", Method: c.method, Headers: []string{"x-a"}, Ruleset: c.name}}
+		inForce := call[explain.Explanation](t, "POST", "/oss_cors/explain", request)
+		request.Document = text
+		if e := call[explain.Explanation](t, "POST", "/oss_cors/explain", request); !e.Allowed || !reflect.DeepEqual(e, inForce) {
+			t.Errorf("%s: got %+v, want %+v", c.name, e, inForce)
+		}
+	}
+}
+
+// A candidate can be rule blocks. Nothing of the environment or of files is in the answer.
+func TestCheckRuleBlocks(t *testing.T) {
+	secret := filepath.Join(t.TempDir(), "secret")
+	write(t, secret, "hunter2")
+	t.Setenv("TEST_SECRET", "hunter2")
+	for _, c := range []struct {
+		desc, document string
+		fault          string // with its line; empty: it is valid
+		finding        string
+	}{
+		{"blocks alone", "rule app {\n\torigin https://a.example\n\tmethod PATCH\n}\nrule {\n\torigin *\n\tmethod GET\n}\nresponse_vary\n", "", ""},
+		{"a directive with other options", "oss_cors @api {\n\tbucket_api {\n\t\taccess_key a b c\n\t}\n\trule {\n\t\torigin https://a.example\n\t\tmethod GET\n\t}\n\tresponse_vary\n}\n", "", ""},
+		{"a finding", "rule {\n\torigin https://a.example/\n\tmethod GET\n}\nresponse_vary\n", "", "2 path-in-origin"},
+		{"faults", "oss_cors {\nrule {\norigin https://*.*\nmethod get\n}\n}\n", `3 origin "https://*.*" has more than one *`, ""},
+		{"too wide", "oss_cors {\nrule {\norigin *\nmethod GET\n}\nallow_credentials\n}\n", `3 origin "*" is not allowed with allow_credentials`, ""},
+		{"cut off", "rule {\norigin *\nmethod GET\n", "3 the text ends inside of a block", ""},
+		{"no blocks", "oss_cors cors.xml\n", "1 there is no rule block", ""},
+		{"an import", "oss_cors {\nimport " + secret + "\nrule {\norigin *\nmethod GET\n}\n}\n", "2 import is for a whole Caddyfile", ""},
+		{"a Caddyfile", "http://a.example {\noss_cors {\nrule {\norigin *\nmethod GET\n}\n}\n}\n", "1 this is a Caddyfile", ""},
+		{"a placeholder of the environment", "rule {\norigin *\nmethod {env.TEST_SECRET}\n}\n", `3 method "{env.TEST_SECRET}" is not a method`, ""},
+		{"a variable of the environment", "rule {\norigin *\nmethod {$TEST_SECRET}\n}\n", `3 method "{$TEST_SECRET}" is not a method`, ""},
+		{"a file", "rule {\norigin {file." + secret + "}\nmethod GET\n}\nresponse_vary\n", "", "2 placeholder"},
+		{"an open heredoc", "rule {\norigin <<END\nmethod GET\n}\n", "1 incomplete heredoc", ""},
+	} {
+		result := call[checkResult](t, "POST", "/oss_cors/check", checkRequest{Document: c.document})
+		var fault, finding string
+		for _, f := range result.Faults {
+			fault += fmt.Sprintln(f.Line, f.Message)
+		}
+		for _, f := range result.Findings {
+			finding += fmt.Sprintln(f.Line, f.Code)
+		}
+		if result.Valid != (c.fault == "") || !strings.HasPrefix(fault, c.fault) || strings.TrimSpace(finding) != c.finding {
+			t.Errorf("%s: %+v", c.desc, result)
+		}
+		if strings.Contains(fmt.Sprintf("%+v", result), "hunter2") {
+			t.Errorf("%s: the answer has the secret: %+v", c.desc, result)
+		}
+	}
+}
+
 func TestDenials(t *testing.T) {
 	if got := call[denials](t, "GET", "/oss_cors/denials", nil); got.Origins == nil || got.Latest == nil {
 		t.Errorf("there are no lists: %+v", got)

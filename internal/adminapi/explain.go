@@ -39,7 +39,7 @@ func serveExplain(w http.ResponseWriter, r *http.Request) error {
 	q.Ruleset = cmp.Or(q.Ruleset, rules.Name)
 	ruleset := rules.Ruleset
 	if q.Document != "" {
-		cfg, err := corsrules.Parse([]byte(q.Document), candidateOptions(site))
+		cfg, _, err := readCandidate([]byte(q.Document), candidateOptions(site))
 		if err != nil {
 			return apiErrorf(http.StatusBadRequest, "the candidate document is not valid:\n%w", brief(err))
 		}

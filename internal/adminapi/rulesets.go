@@ -156,18 +156,29 @@ func kindOf(source rulesource.Source) string {
 	return ""
 }
 
-// serveDocument shows the rules in force as GetBucketCors does. They are as long as a document
-// may be, at most.
+// serveDocument shows the rules in force as GetBucketCors does, or as rule blocks. They are as
+// long as a document may be, at most.
 func serveDocument(w http.ResponseWriter, r *http.Request) error {
 	name := r.PathValue("name")
-	_, rules, err := find(r.Context(), name)
+	site, rules, err := find(r.Context(), name)
 	if err != nil {
 		return err
 	}
 	if rules.Ruleset == nil {
 		return apiErrorf(http.StatusNotFound, "bucket %s has no rules", name)
 	}
-	w.Header().Set("Content-Type", "application/xml")
-	_, err = w.Write(rules.Configuration().Marshal())
+	cfg := *rules.Configuration()
+	if cfg.Form == corsrules.FormBlocks { // whose response_vary is next to them
+		cfg.ResponseVary = site.Policy.ResponseVary
+	}
+	text, isXML, err := documentText(&cfg)
+	if err != nil {
+		return apiErrorf(http.StatusInternalServerError, "the rules %s cannot be written: %w", name, err)
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if isXML {
+		w.Header().Set("Content-Type", "application/xml")
+	}
+	_, err = w.Write(text)
 	return err
 }

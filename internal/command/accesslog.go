@@ -44,10 +44,10 @@ type logEntry struct {
 	} `json:"oss_cors"`
 }
 
-// request returns the request as the rules see it.
-func (e *logEntry) request() corsrules.Request {
+// request returns the request as the rules see it, which are of a dialect.
+func (e *logEntry) request(dialect corsrules.Dialect) corsrules.Request {
 	h := &e.Request.Headers
-	return corsrules.ReadRequest(&http.Request{Method: e.Request.Method, Host: e.Request.Host, Header: http.Header{
+	return dialect.ReadRequest(&http.Request{Method: e.Request.Method, Host: e.Request.Host, Header: http.Header{
 		"Origin":                         h.Origin,
 		"Access-Control-Request-Method":  h.RequestMethod,
 		"Access-Control-Request-Headers": h.RequestHeader,

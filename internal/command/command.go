@@ -141,20 +141,6 @@ func maxRules(cmd *cobra.Command) (int, error) {
 // stdin is the argument that stands for the standard input.
 const stdin = "-"
 
-// readRules reads a rules document from a file, from what else can be opened, or from the
-// standard input.
-func readRules(cmd *cobra.Command, path string) ([]byte, error) {
-	if path == stdin {
-		return corsrules.DialectAny.ReadDocument(cmd.InOrStdin(), 0) // Parse knows the dialect
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return corsrules.DialectAny.ReadDocument(f, 0)
-}
-
 // printResult prints a result: as JSON if the user wants that, else as text does.
 func printResult(cmd *cobra.Command, result any, text func(*printer)) error {
 	if asJSON, _ := cmd.Flags().GetBool("json"); asJSON {

@@ -17,7 +17,7 @@ import (
 
 func convertCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "convert --to <form> <file>",
+		Use:   "convert --to <form> <file> [--site <address>]",
 		Short: "Writes rules in another form",
 		Long: `Reads rules and writes them in another form:
 
@@ -27,14 +27,16 @@ func convertCommand() *cobra.Command {
   ossutil-json  as ossutil 2 takes them
   caddyfile     as rule blocks of the directive oss_cors
 
-It reads all of these but the last, and Google Cloud Storage's JSON. What the new form
-cannot say is an error, and nothing is left out. The file may be -, the standard input.
+It reads all of these, a Caddyfile, and Google Cloud Storage's JSON. What the new form cannot
+say is an error, and no rule is left out. Of a Caddyfile, rules and response_vary are
+converted. The file may be -, the standard input.
 
 Exit status: 0; 2 if the rules could not be read or written.`,
 		Example: `  caddy oss-cors convert --to caddyfile cors.xml
   aws s3api get-bucket-cors --bucket my-bucket | caddy oss-cors convert --to oss-xml -`,
 	}
-	cmd.Flags().String("to", "", "the `form` to write: "+strings.Join(slices.Sorted(maps.Keys(forms)), ", "))
+	cmd.Flags().String("to", "", "the `form` to write: "+formNames())
+	addSite(cmd)
 	cmd = command(cmd, "file", runConvert)
 	_ = cmd.Flags().MarkHidden("json") // what is written is for machines already
 	return cmd
@@ -46,7 +48,7 @@ var forms = map[string]func(*corsrules.Configuration) ([]byte, error){
 	"s3-xml":       toS3XML,
 	"s3-json":      toS3JSON,
 	"ossutil-json": toOSSJSON,
-	"caddyfile":    toCaddyfile,
+	"caddyfile":    (*corsrules.Configuration).MarshalBlocks,
 }
 
 func runConvert(cmd *cobra.Command, file string) (ok bool, err error) {
@@ -54,39 +56,61 @@ func runConvert(cmd *cobra.Command, file string) (ok bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	write, ok := forms[values[0]]
-	if !ok {
-		return false, usageError(fmt.Sprintf("--to %s: there is no such form; there are %s", values[0], strings.Join(slices.Sorted(maps.Keys(forms)), ", ")))
-	}
-	doc, err := readRules(cmd, file)
+	write, err := formNamed(values[0])
 	if err != nil {
 		return false, err
 	}
-	cfg, err := readForm(doc, file)
+	cfg, err := readAnyForm(cmd, file)
 	if err != nil {
-		return false, fmt.Errorf("invalid rules:\n%w", err)
+		return false, err
 	}
 	converted, err := write(cfg)
 	if err != nil {
-		return false, fmt.Errorf("%s cannot say this:\n%w", values[0], err)
+		return false, err
 	}
 	_, err = cmd.OutOrStdout().Write(converted)
 	return true, err
 }
 
-// readForm reads rules in any form of OSS and S3, or in Google's.
-func readForm(doc []byte, file string) (*corsrules.Configuration, error) {
+func formNames() string { return strings.Join(slices.Sorted(maps.Keys(forms)), ", ") }
+
+// formNamed returns what writes a form, and says which it is if it cannot.
+func formNamed(name string) (func(*corsrules.Configuration) ([]byte, error), error) {
+	write, ok := forms[name]
+	if !ok {
+		return nil, usageError(fmt.Sprintf("--to %s: there is no such form; there are %s", name, formNames()))
+	}
+	return func(cfg *corsrules.Configuration) ([]byte, error) {
+		text, err := write(cfg)
+		if err != nil {
+			return nil, fmt.Errorf("%s cannot say this:\n%w", name, err)
+		}
+		return text, nil
+	}, nil
+}
+
+// readAnyForm reads rules in any form of OSS, S3, Caddy or Google.
+func readAnyForm(cmd *cobra.Command, file string) (*corsrules.Configuration, error) {
+	site, _ := cmd.Flags().GetString("site")
+	text, err := readFile(cmd, file)
+	if err != nil {
+		return nil, err
+	}
+	if google := readGoogle(text); google != nil {
+		return google, nil
+	}
 	if file == stdin {
 		file = standardInput
 	}
-	cfg, err := corsrules.Parse(doc, corsrules.Options{File: file, Dialect: corsrules.DialectAny})
-	if err == nil {
-		return cfg, nil
+	return parseAnyForm(text, file, site)
+}
+
+func parseAnyForm(text []byte, file, site string) (*corsrules.Configuration, error) {
+	f, err := parseRules(text, site, corsrules.Options{File: file, Dialect: corsrules.DialectAny}, corsrules.Policy{})
+	if err != nil {
+		return nil, inFile(err)
 	}
-	if google := readGoogle(doc); google != nil {
-		return google, nil
-	}
-	return nil, err
+	return f.cfg, nil
 }
 
 // googleRule is a rule of Google Cloud Storage's. Its list of headers is for those that may be
@@ -121,13 +145,19 @@ func toOSSXML(cfg *corsrules.Configuration) ([]byte, error) {
 	return checked(cfg.Marshal(), corsrules.Options{Dialect: corsrules.DialectOSS, MaxRules: len(cfg.Rules)})
 }
 
-var errNoVary = errors.New("ResponseVary: S3's rules do not have it; write false, and response_vary in the Caddyfile")
+var errNoVary = errors.New("ResponseVary: S3's rules do not have it; take it out, and write response_vary in the Caddyfile")
 
 func toS3XML(cfg *corsrules.Configuration) ([]byte, error) {
+	text, err := checked(append(cfg.MarshalS3(), '\n'), corsrules.Options{Dialect: corsrules.DialectS3})
+	return withoutVary(cfg, text, err)
+}
+
+// withoutVary returns a document of S3's, if that can say all.
+func withoutVary(cfg *corsrules.Configuration, text []byte, err error) ([]byte, error) {
 	if cfg.ResponseVary {
-		return nil, errNoVary
+		return nil, errors.Join(errNoVary, err)
 	}
-	return checked(append(cfg.MarshalS3(), '\n'), corsrules.Options{Dialect: corsrules.DialectS3})
+	return text, err
 }
 
 type s3Rule struct {
@@ -140,14 +170,12 @@ type s3Rule struct {
 }
 
 func toS3JSON(cfg *corsrules.Configuration) ([]byte, error) {
-	if cfg.ResponseVary {
-		return nil, errNoVary
-	}
 	var doc struct{ CORSRules []s3Rule }
 	for _, r := range cfg.Rules {
 		doc.CORSRules = append(doc.CORSRules, s3Rule{r.ID, r.AllowedHeaders, r.AllowedMethods, r.AllowedOrigins, r.ExposeHeaders, r.MaxAgeSeconds})
 	}
-	return checkedJSON(doc, corsrules.Options{Dialect: corsrules.DialectS3})
+	text, err := checkedJSON(doc, corsrules.Options{Dialect: corsrules.DialectS3})
+	return withoutVary(cfg, text, err)
 }
 
 type ossRule struct {
@@ -187,63 +215,4 @@ func checked(doc []byte, opts corsrules.Options) ([]byte, error) {
 		return nil, err
 	}
 	return doc, nil
-}
-
-func toCaddyfile(cfg *corsrules.Configuration) ([]byte, error) {
-	faults := corsrules.CheckBlocks(cfg.Rules, corsrules.BlockOptions{
-		Place: func(i int, _ string, _ int) (string, int) { return fmt.Sprintf("rule %d", i+1), 0 },
-	})
-	if len(faults) > 0 {
-		return nil, faults
-	}
-	var b bytes.Buffer
-	var err error
-	option := func(name string, values []string) {
-		if len(values) == 0 {
-			return
-		}
-		b.WriteString("\t\t" + name)
-		for _, value := range values {
-			quoted, quoteErr := caddyfileToken(value)
-			err = errors.Join(err, quoteErr)
-			b.WriteString(" " + quoted)
-		}
-		b.WriteString("\n")
-	}
-	b.WriteString("oss_cors {\n")
-	for _, r := range cfg.Rules {
-		name := ""
-		if r.ID != "" {
-			id, quoteErr := caddyfileToken(r.ID)
-			err = errors.Join(err, quoteErr)
-			name = id + " "
-		}
-		b.WriteString("\trule " + name + "{\n")
-		option("origin", r.AllowedOrigins)
-		option("method", r.AllowedMethods)
-		option("header", r.AllowedHeaders)
-		option("expose", r.ExposeHeaders)
-		if r.MaxAgeSeconds != nil {
-			option("max_age", []string{fmt.Sprintf("%ds", *r.MaxAgeSeconds)})
-		}
-		b.WriteString("\t}\n")
-	}
-	if cfg.ResponseVary {
-		b.WriteString("\tresponse_vary\n")
-	}
-	b.WriteString("}\n")
-	return b.Bytes(), err
-}
-
-// caddyfileToken returns a value as a token of a Caddyfile.
-func caddyfileToken(value string) (string, error) {
-	switch {
-	case strings.ContainsAny(value, "{}"):
-		return "", fmt.Errorf("%q: Caddy expands what is in braces", value)
-	case !strings.ContainsAny(value, " \t\r\n\"`\\#<"):
-		return value, nil
-	case !strings.Contains(value, "`"):
-		return "`" + value + "`", nil
-	}
-	return "", fmt.Errorf("%q: a Caddyfile cannot quote a `", value)
 }

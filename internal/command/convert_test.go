@@ -1,8 +1,12 @@
 package command
 
 import (
+	"encoding/json"
+	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -29,7 +33,7 @@ func TestConvertThereAndBack(t *testing.T) {
 		cfg := &corsrules.Configuration{}
 		for range 1 + random.IntN(5) {
 			r := corsrules.CORSRule{
-				ID:             someOf(random, 1, "", "app", `a "b" <c> & \d`, "ü")[0],
+				ID:             someOf(random, 1, "", "app", `a "b" <c> & \d`, "ü", "a `b`\u00a0\"c\"", "two\nlines", "#1", "<<A", "rule")[0],
 				AllowedOrigins: someOf(random, 1, "*", "https://a.example", "https://*.b.example", "null", "http://localhost:*", "https://a.example?x=<&>"),
 				AllowedMethods: someOf(random, 1, "GET", "PUT", "POST", "DELETE", "HEAD"),
 				AllowedHeaders: someOf(random, 0, "*", "content-type", "x-*", "x&y"),
@@ -46,10 +50,7 @@ func TestConvertThereAndBack(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", form, err)
 			}
-			if form == "caddyfile" {
-				continue // see TestConvertedCaddyfile
-			}
-			again, err := readForm(doc, "result")
+			again, err := parseAnyForm(doc, "result", "")
 			if err != nil {
 				t.Fatalf("%s: %v\n%s", form, err, doc)
 			}
@@ -60,17 +61,97 @@ func TestConvertThereAndBack(t *testing.T) {
 	}
 }
 
-func TestCaddyfileToken(t *testing.T) {
-	for value, want := range map[string]string{
-		"https://*.a.example": "https://*.a.example",
-		"a name":              "`a name`",
-		`a "b"`:               "`a \"b\"`",
-		"{env.X}":             "",
-		"` `":                 "",
-	} {
-		got, err := caddyfileToken(value)
-		if got != want || (err == nil) != (want != "") {
-			t.Errorf("%q: got %q, %v; want %q", value, got, err, want)
+// Rules decide alike in all forms: those that convert writes, the array alone that S3's console
+// shows, and all of these converted into each other.
+func TestFormsDecideAlike(t *testing.T) {
+	seed := rand.Uint64()
+	random := rand.New(rand.NewPCG(seed, 0))
+	for range 200 {
+		cfg := randomConfiguration(random)
+		want := corsrules.Compile(cfg)
+		var requests []corsrules.Request
+		for range 50 {
+			requests = append(requests, randomRequest(random))
+		}
+		check := func(how string, doc []byte) *corsrules.Configuration {
+			read, err := parseAnyForm(doc, "result", "")
+			if err != nil {
+				t.Fatalf("seed %d: %s: %v\n%s", seed, how, err, doc)
+			}
+			rules := corsrules.Compile(read)
+			for _, r := range requests {
+				if got, want := inWords(rules.Decide(r)), inWords(want.Decide(r)); got != want {
+					t.Fatalf("seed %d: %s: %+v:\n got %s\nwant %s\n%s", seed, how, r, got, want, doc)
+				}
+			}
+			return read
+		}
+		for form, write := range forms {
+			doc, err := write(cfg)
+			if err != nil {
+				t.Fatal(seed, form, err)
+			}
+			read := check(form, doc)
+			if form == "s3-json" {
+				var object struct{ CORSRules json.RawMessage }
+				if err := json.Unmarshal(doc, &object); err != nil {
+					t.Fatal(err)
+				}
+				check("array", object.CORSRules)
+			}
+			for other, write := range forms {
+				doc, err := write(read)
+				if err != nil {
+					t.Fatal(seed, form, other, err)
+				}
+				check(form+" to "+other, doc)
+			}
 		}
 	}
+}
+
+// inWords says all of a decision.
+func inWords(d corsrules.Decision) string {
+	rule := "no rule"
+	if d.Rule != nil {
+		rule = d.Rule.Name()
+	}
+	var headers []string
+	for name, value := range d.Headers(corsrules.Policy{}) {
+		headers = append(headers, name+": "+value)
+	}
+	return fmt.Sprint(d.Outcome, " ", rule, " ", d.Reason, " ", d.Value, " ", headers)
+}
+
+// randomConfiguration has rules whose values overlap, in upper and lower case.
+func randomConfiguration(random *rand.Rand) *corsrules.Configuration {
+	cfg := &corsrules.Configuration{}
+	for i := range 1 + random.IntN(5) {
+		r := corsrules.CORSRule{
+			AllowedOrigins: someOf(random, 1, "*", "https://a.example", "https://A.example", "https://*.a.example", "https://*a.example", "http://localhost:*", "null", "https://*"),
+			AllowedMethods: someOf(random, 1, corsrules.Methods...),
+			AllowedHeaders: someOf(random, 0, "*", "content-type", "Content-Type", "x-*", "X-A-*", "*-a"),
+			ExposeHeaders:  someOf(random, 0, "ETag", "etag", "X-A"),
+		}
+		if random.IntN(2) == 0 {
+			r.ID = fmt.Sprintf(`rule "%d" of <many> & \more`, i)
+		}
+		if random.IntN(2) == 0 {
+			r.MaxAgeSeconds = new(random.IntN(3) * 600)
+		}
+		cfg.Rules = append(cfg.Rules, r)
+	}
+	return cfg
+}
+
+// randomRequest is a preflight, or an actual request.
+func randomRequest(random *rand.Rand) corsrules.Request {
+	header := http.Header{"Origin": someOf(random, 1, "https://a.example", "https://b.a.example", "https://ba.example", "http://localhost:3000", "null", "https://", "HTTPS://A.EXAMPLE", "https://a.example/")[:1]}
+	method := someOf(random, 1, append(slices.Clone(corsrules.Methods), "PATCH", "get")...)[0]
+	if random.IntN(3) > 0 {
+		header.Set("Access-Control-Request-Method", method)
+		header.Set("Access-Control-Request-Headers", strings.Join(someOf(random, 0, "content-type", "x-a", "x-a-b", "b-a", "X-A", "other"), ","))
+		method = http.MethodOptions
+	}
+	return corsrules.ReadRequest(&http.Request{Method: method, Header: header})
 }

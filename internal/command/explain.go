@@ -14,7 +14,7 @@ import (
 
 func explainCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "explain --rules <file>|--ruleset <name> --origin <origin> --method <method>|--curl <command>|--har <file> [--headers <headers>] [--preflight] [--verbatim] [--response-vary] [--allow-credentials] [--dialect oss|s3] [--max-rules <n>] [--address <admin>] [--json]",
+		Use:   "explain --rules <file>|--ruleset <name> --origin <origin> --method <method>|--curl <command>|--har <file> [--headers <headers>] [--preflight] [--verbatim] [--response-vary] [--allow-credentials] [--dialect oss|s3] [--site <address>] [--max-rules <n>] [--address <admin>] [--json]",
 		Short: "Shows which rule allows a request, and why the others do not match",
 		Long: `Shows what each rule of a document says of a request from another origin, which rule
 decides, which headers the response gets, and what to change if no rule allows it.
@@ -24,7 +24,8 @@ What a browser would send is evaluated: --origin may be the address of a page, a
 sets itself or that need no preflight (CORS-safelisted, such as Accept) are left out, and
 the output says so. --verbatim evaluates the values exactly as they are.
 
-The rules are a document's (--rules) or those in force of a running Caddy (--ruleset).
+The rules are a document's or those of the rule blocks of a Caddyfile (--rules), or those
+in force of a running Caddy (--ruleset).
 Instead of --origin and --method, --curl and --har take what browsers copy.
 
 Both requests are evaluated: the preflight and the actual request. A browser sends a
@@ -49,6 +50,7 @@ else by the actual request; 1 if not; 2 if nothing could be evaluated.`,
 	cmd.Flags().Bool("response-vary", false, "as response_vary in the Caddyfile")
 	cmd.Flags().Bool("allow-credentials", false, "as allow_credentials in the Caddyfile")
 	cmd.Flags().String("dialect", "oss", "as dialect in the Caddyfile, a `name`: oss or s3")
+	addSite(cmd)
 	addMaxRules(cmd)
 	addAddress(cmd)
 	return command(cmd, "", runExplain)
@@ -108,13 +110,14 @@ func newExplainer(cmd *cobra.Command) (explainer, error) {
 	if policy.Dialect, err = corsrules.DialectNamed(dialect); err != nil {
 		return nil, usageError("--dialect: " + err.Error())
 	}
-	rules, err := compileFile(cmd, file, policy)
+	f, err := readRules(cmd, file, policy)
 	if err != nil {
 		return nil, err
 	}
+	rules := corsrules.Compile(f.cfg)
 	return func(q explain.Request) (explain.Explanation, error) {
 		q.Ruleset = file
-		return explain.New(rules, policy, q), nil
+		return explain.New(rules, f.policy, q), nil
 	}, nil
 }
 

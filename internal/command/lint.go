@@ -11,16 +11,17 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
+	"github.com/caddy-oss-cors/caddy-oss-cors/rulesource"
 )
 
 func lintCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "lint <file or directory>… [--ignore <codes>] [--max-rules <n>] [--json]",
-		Short: "Finds what is wrong in rules documents, and what is legal and yet unwise",
-		Long: `Finds what is wrong in rules documents, or in each *.xml of a directory, and what is
-legal and yet unwise: rules that no request can reach, origins that no browser sends,
-a * that lets strangers in. - is the standard input. Each finding says what to write
-instead, and ends with a code, which --ignore takes:
+		Short: "Finds what is wrong in rules, and what is legal and yet unwise",
+		Long: `Finds what is wrong in rules documents, in the rule blocks of a Caddyfile, or in each
+*.xml of a directory, and what is legal and yet unwise: rules that no request can reach,
+origins that no browser sends, a * that lets strangers in. - is the standard input. Each
+finding says what to write instead, and ends with a code, which --ignore takes:
 
 ` + indentCodes() + `
 Exit status: 0 if there is nothing; 1 if there are findings; 2 if a file could not be
@@ -82,14 +83,11 @@ func runLint(cmd *cobra.Command, paths []string) (clean bool, err error) {
 	}
 	result := lintResult{Documents: len(files), Findings: []lintFinding{}}
 	for _, file := range files {
-		doc, err := readRules(cmd, file)
+		found, err := lintFile(cmd, file, limit)
 		if err != nil {
 			return false, err
 		}
-		if file == stdin {
-			file = standardInput
-		}
-		for _, f := range lint(doc, corsrules.Options{File: file, MaxRules: limit}) {
+		for _, f := range found {
 			if !slices.Contains(ignored, f.Code) {
 				result.Findings = append(result.Findings, f)
 			}
@@ -126,10 +124,36 @@ func documents(path string) ([]string, error) {
 	return files, nil
 }
 
-// lint returns a document's findings or, where it is bad, its faults.
-func lint(doc []byte, opts corsrules.Options) []lintFinding {
+// lintFile returns the findings of a document or of each oss_cors directive of a Caddyfile;
+// where it is bad, its faults.
+func lintFile(cmd *cobra.Command, file string, limit int) ([]lintFinding, error) {
+	doc, err := readFile(cmd, file)
+	if err != nil {
+		return nil, err
+	}
+	if file == stdin {
+		file = standardInput
+	}
+	if !rulesource.HasRuleBlocks(doc) {
+		return lintFindings(corsrules.Lint(doc, corsrules.Options{File: file, MaxRules: limit})), nil
+	}
+	directives, err := rulesource.ReadCaddyfile(doc, file)
+	if err != nil {
+		return nil, err
+	}
 	var all []lintFinding
-	findings, err := corsrules.Lint(doc, opts)
+	for _, d := range directives {
+		cfg, err := d.Configuration(true, false)
+		if err != nil {
+			all = append(all, lintFindings(nil, err)...)
+			continue
+		}
+		all = append(all, lintFindings(d.Lint(cfg), nil)...)
+	}
+	return all, nil
+}
+
+func lintFindings(findings []corsrules.Finding, err error) (all []lintFinding) {
 	for _, f := range findings {
 		all = append(all, lintFinding{Finding: f})
 	}

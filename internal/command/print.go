@@ -121,7 +121,7 @@ func (p *printer) verdicts(d explain.Decision) {
 
 func (p *printer) lintResult(result lintResult) {
 	for _, f := range result.Findings {
-		place, code := fmt.Sprintf("%s:%d:%d:", f.File, f.Line, f.Column), p.color(yellow, f.Code)
+		place, code := f.Place()+":", p.color(yellow, f.Code)
 		if f.OSSCode != "" {
 			code = p.color(red, strings.Join(slices.DeleteFunc([]string{f.OSSCode, f.EC}, isEmpty), ", EC "))
 		}

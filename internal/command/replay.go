@@ -29,7 +29,7 @@ const (
 
 func replayCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "replay --rules <candidate> [--live <file>] [--bucket <name>] [--suggest --allow-origin <origin>…] <access log>… [--max-rules <n>] [--json]",
+		Use:   "replay --rules <candidate> [--live <file>] [--bucket <name>] [--suggest --allow-origin <origin>… [--to <form>]] <access log>… [--site <address>] [--max-rules <n>] [--json]",
 		Short: "Shows what candidate rules would change for the requests in an access log",
 		Long: `Evaluates the requests in Caddy's access logs (JSON, plain or gzip; - is the standard
 input) by candidate rules, and shows which outcomes would change, by origin, method and
@@ -38,17 +38,20 @@ they are those of another document.
 
 --suggest prints instead the fewest rules that allow what the pages at the --allow-origin
 origins did in the log, and nothing else: for each origin and method the header names that
-preflights asked for. Anybody can send such requests: read the rules before you use them.
+preflights asked for. --to writes them in another form, as convert does. Anybody can send
+such requests: read the rules before you use them.
 
 Exit status: 0 if no outcome changes; 1 if one does; 2 if a file could not be read.`,
 		Example: `  caddy oss-cors replay --rules cors-new.xml /var/log/caddy/access*.log*
   caddy oss-cors replay --suggest --allow-origin https://app.example.com,https://*.preview.example.com access.log`,
 	}
-	cmd.Flags().String("rules", "", "the candidate rules `file`")
+	cmd.Flags().String("rules", "", "the `file` with the candidate rules: a document, or a Caddyfile with rule blocks")
 	cmd.Flags().String("live", "", "a rules `file` that stands for the rules in force, instead of the log's own decisions")
 	cmd.Flags().String("bucket", "", "only the requests of this bucket, by its `name` in the log")
 	cmd.Flags().Bool("suggest", false, "print rules for the origins of --allow-origin")
+	cmd.Flags().String("to", "oss-xml", "the `form` of the suggested rules: "+formNames())
 	cmd.Flags().StringSlice("allow-origin", nil, "the `origins` to allow, each exact or with one *, with commas between them; may be repeated")
+	addSite(cmd)
 	addMaxRules(cmd)
 	return commandOfMany(cmd, runReplay)
 }
@@ -65,11 +68,11 @@ func runReplay(cmd *cobra.Command, logs []string) (same bool, err error) {
 		return false, err
 	}
 	r := &replay{groups: map[group]uint64{}}
-	if r.candidate, err = compileFile(cmd, values[0], corsrules.Policy{}); err != nil {
+	if r.candidate, r.dialect, err = compileFile(cmd, values[0]); err != nil {
 		return false, err
 	}
 	if live, _ := cmd.Flags().GetString("live"); live != "" {
-		if r.live, err = compileFile(cmd, live, corsrules.Policy{}); err != nil {
+		if r.live, _, err = compileFile(cmd, live); err != nil {
 			return false, err
 		}
 	}
@@ -98,7 +101,8 @@ func readLogs(cmd *cobra.Command, logs []string, handle func(lines []byte), resu
 type replay struct {
 	candidate *corsrules.Ruleset
 	live      *corsrules.Ruleset // nil: the log's own decisions
-	bucket    string             // "": all
+	dialect   corsrules.Dialect
+	bucket    string // "": all
 
 	mu     sync.Mutex
 	groups map[group]uint64
@@ -184,7 +188,7 @@ func (result *replayResult) add(n replayResult) {
 
 // evaluate compares the two outcomes for one request.
 func (r *replay) evaluate(entry *logEntry, n *replayResult) {
-	request := entry.request()
+	request := entry.request(r.dialect)
 	if request.Kind == corsrules.NotCORS {
 		return
 	}

@@ -86,14 +86,18 @@ func TestSuggestionIsExact(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	origins := []string{"https://a.example", "https://b.example", "https://c.example"}
 	headerSets := []string{"", "x-a", "x-a, x-b"}
-	for range 300 {
+	for round := range 300 {
 		s, err := newSuggestion(origins)
 		if err != nil {
 			t.Fatal(err)
 		}
+		methods := corsrules.Methods
+		if s.anyMethod = round%2 == 0; s.anyMethod {
+			methods = append(slices.Clone(methods), "PATCH", "PROPFIND")
+		}
 		seen := map[string]bool{}
 		for range 1 + random.IntN(8) {
-			origin, method := origins[random.IntN(3)], corsrules.Methods[random.IntN(5)]
+			origin, method := origins[random.IntN(3)], methods[random.IntN(len(methods))]
 			headers := headerSets[random.IntN(3)]
 			s.collect(preflightFor(origin, method, headers))
 			seen[origin+method] = true
@@ -104,7 +108,7 @@ func TestSuggestionIsExact(t *testing.T) {
 		cfg := s.configuration()
 		rules := corsrules.Compile(cfg)
 		for _, origin := range append(slices.Clone(origins), "https://d.example") {
-			for _, method := range corsrules.Methods {
+			for _, method := range methods {
 				for _, name := range []string{"", "x-a", "x-b", "x-c"} {
 					d := rules.Decide(preflightFor(origin, method, name))
 					if allowed := d.Outcome == corsrules.Allowed; allowed != seen[origin+method+name] {
@@ -138,6 +142,52 @@ func TestSuggestionHasFewestRules(t *testing.T) {
 		if rules := s.configuration().Rules; len(rules) != c.want {
 			t.Errorf("%s: %d rules, want %d: %+v", c.seen, len(rules), c.want, rules)
 		}
+	}
+}
+
+// No fewer sets cover a table than are found, and these do.
+func TestFewestSets(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	covers := func(rows, sets []methodBits) bool {
+		_, missing := firstUncovered(rows, sets)
+		return missing == 0
+	}
+	for range 300 {
+		rows := make([]methodBits, 5)
+		for i := range rows {
+			rows[i] = methodBits(random.IntN(16))
+		}
+		found := (&methodTable{methods: rows}).fewestSets()
+		if !covers(rows, found) {
+			t.Fatalf("%b does not cover %b", found, rows)
+		}
+		var try func(sets []methodBits, from methodBits, size int) bool
+		try = func(sets []methodBits, from methodBits, size int) bool {
+			if covers(rows, sets) {
+				return true
+			}
+			for set := from; size > 0 && set < 16; set++ {
+				if try(append(slices.Clone(sets), set), set+1, size-1) {
+					return true
+				}
+			}
+			return false
+		}
+		if len(found) > 0 && try(nil, 1, len(found)-1) {
+			t.Fatalf("%b covers %b, and fewer do too", found, rows)
+		}
+	}
+}
+
+// A table that somebody made up does not take long.
+func TestFewestSetsAreFoundSoon(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	rows := make([]methodBits, 200)
+	for i := range rows {
+		rows[i] = methodBits(1 + random.IntN(255))
+	}
+	if found := (&methodTable{methods: rows}).fewestSets(); len(found) == 0 {
+		t.Error("nothing found")
 	}
 }
 

@@ -25,7 +25,8 @@ func testCommand() *cobra.Command {
 		Short: "Tests rules against a table of requests and expected results",
 		Long: `Runs the tests in YAML files: each is a request, and what the rules should decide.
 
-  rules: cors.xml                  # the document, by a path relative to this file
+  rules: cors.xml                  # a document or a Caddyfile, by a path relative to this file
+  site: api.example.com            # of a Caddyfile with several sites; may be left out
   response_vary: false             # these three as in the Caddyfile
   allow_credentials: false
   dialect: oss
@@ -55,6 +56,7 @@ understood.`,
 // testFile is a file of tests.
 type testFile struct {
 	Rules            string        `yaml:"rules"`
+	Site             string        `yaml:"site"`
 	ResponseVary     bool          `yaml:"response_vary"`
 	AllowCredentials bool          `yaml:"allow_credentials"`
 	Dialect          string        `yaml:"dialect"`
@@ -105,11 +107,7 @@ func runTest(cmd *cobra.Command, files []string) (passed bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		policy := corsrules.Policy{ResponseVary: tests.ResponseVary, AllowCredentials: tests.AllowCredentials}
-		if policy.Dialect, err = corsrules.DialectNamed(tests.Dialect); err != nil {
-			return false, fmt.Errorf("%s: %w", file, err)
-		}
-		rules, err := tests.compile(file, policy)
+		rules, policy, err := tests.compile(cmd, file)
 		if err != nil {
 			return false, err
 		}
@@ -215,27 +213,22 @@ func (e *expectation) problem() string {
 	return ""
 }
 
-// compile compiles the rules that a file of tests names, for a handler with a policy.
-func (tests *testFile) compile(file string, policy corsrules.Policy) (*corsrules.Ruleset, error) {
+// compile compiles the rules that a file of tests names, and says what responses have.
+func (tests *testFile) compile(cmd *cobra.Command, file string) (*corsrules.Ruleset, corsrules.Policy, error) {
+	policy := corsrules.Policy{ResponseVary: tests.ResponseVary, AllowCredentials: tests.AllowCredentials}
+	var err error
+	if policy.Dialect, err = corsrules.DialectNamed(tests.Dialect); err != nil {
+		return nil, policy, fmt.Errorf("%s: %w", file, err)
+	}
 	path := tests.Rules
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(filepath.Dir(file), path)
 	}
-	f, err := os.Open(path)
+	rules, err := readRulesOf(cmd, path, tests.Site, corsrules.Options{MaxRules: tests.MaxRules}, policy)
 	if err != nil {
-		return nil, err
+		return nil, policy, err
 	}
-	defer f.Close()
-	dialect := policy.Dialect.Documents()
-	doc, err := dialect.ReadDocument(f, 0)
-	if err != nil {
-		return nil, err
-	}
-	cfg, err := corsrules.Parse(doc, corsrules.Options{File: path, MaxRules: tests.MaxRules, Dialect: dialect, Credentials: policy.AllowCredentials})
-	if err != nil {
-		return nil, fmt.Errorf("invalid rules:\n%w", err)
-	}
-	return corsrules.Compile(cfg), nil
+	return corsrules.Compile(rules.cfg), rules.policy, nil
 }
 
 // run returns how the rules fail the test.

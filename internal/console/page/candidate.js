@@ -86,8 +86,9 @@ const changeTags = {
 };
 
 // showDifferences lists what the candidate rules change, of those in force.
-function showDifferences({valid, changes = [], more_changes: more = 0}) {
+function showDifferences({valid, changes = [], more_changes: more = 0, changes_error: problem}) {
   if (!valid) return;
+  if (problem) return byId('differences').replaceChildren(el('p', {}, `The differences from the rules in force are not known: ${problem}`));
   const what = changes.length ? plural(changes.length + more, 'difference') : 'No difference';
   byId('differences').replaceChildren(
     el('h3', {}, `${what} from the rules in force${more ? `, of which ${changes.length} are shown` : ''}`),
@@ -158,13 +159,15 @@ export async function addToCandidate(name, number, {element, value}) {
   goTo(at + 2, 5);
 }
 
-// download saves what was typed if that is XML, else the same rules as XML.
+// download saves what was typed if that is XML, else the same rules as XML; rule blocks that XML
+// cannot say are saved as they were typed.
 async function download() {
   await check();
   const text = editor.value;
   if (!text.trim()) return;
-  const content = text.trimStart().startsWith('<') ? text : xml;
-  const link = el('a', {href: URL.createObjectURL(new Blob([content], {type: 'application/xml'})), download: 'cors.xml'});
+  const asXML = text.trimStart().startsWith('<') ? text : xml;
+  const blob = new Blob([asXML || text], {type: asXML ? 'application/xml' : 'text/plain'});
+  const link = el('a', {href: URL.createObjectURL(blob), download: asXML ? 'cors.xml' : 'cors.caddyfile'});
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }

@@ -1,4 +1,4 @@
-package osscors
+package rulesource
 
 import (
 	"cmp"
@@ -10,13 +10,13 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
-	"github.com/caddy-oss-cors/caddy-oss-cors/rulesource"
 )
 
-// ruleBlocks collects the rule blocks of a directive, with their faults and the places of
-// their values.
-type ruleBlocks struct {
-	source rulesource.Config
+// RuleBlocks collects the rule blocks of an oss_cors directive, with their faults and the
+// places of their values.
+type RuleBlocks struct {
+	Source Config
+
 	places []map[string][]place // of each rule, by element
 	faults corsrules.Faults
 }
@@ -27,7 +27,7 @@ type place struct {
 	line int
 }
 
-// unmarshal reads a rule block. Syntax:
+// UnmarshalRule reads a rule block, whose first token is d's current one. Syntax:
 //
 //	rule [<id>] {
 //		origin  <origin…>
@@ -39,9 +39,9 @@ type place struct {
 //
 // Several lines of one option, except max_age, add up. Faults do not stop it: they are
 // reported together.
-func (b *ruleBlocks) unmarshal(d *caddyfile.Dispenser) {
+func (b *RuleBlocks) UnmarshalRule(d *caddyfile.Dispenser) {
 	here := map[string][]place{"CORSRule": {{d.File(), d.Line()}}}
-	var rule rulesource.Block
+	var rule Block
 	switch names := d.RemainingArgs(); len(names) {
 	case 0:
 	case 1:
@@ -52,13 +52,13 @@ func (b *ruleBlocks) unmarshal(d *caddyfile.Dispenser) {
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		b.unmarshalOption(d, &rule, here)
 	}
-	b.source.Blocks = append(b.source.Blocks, rule)
+	b.Source.Blocks = append(b.Source.Blocks, rule)
 	b.places = append(b.places, here)
 }
 
 var ruleOptions = []string{"origin", "method", "header", "expose", "max_age"}
 
-func (b *ruleBlocks) unmarshalOption(d *caddyfile.Dispenser, rule *rulesource.Block, here map[string][]place) {
+func (b *RuleBlocks) unmarshalOption(d *caddyfile.Dispenser, rule *Block, here map[string][]place) {
 	values := func(element string, list []string) []string {
 		option, before := d.Val(), len(list)
 		for d.NextArg() {
@@ -90,7 +90,7 @@ func (b *ruleBlocks) unmarshalOption(d *caddyfile.Dispenser, rule *rulesource.Bl
 	}
 }
 
-func (b *ruleBlocks) unmarshalMaxAge(d *caddyfile.Dispenser, rule *rulesource.Block, here map[string][]place) {
+func (b *RuleBlocks) unmarshalMaxAge(d *caddyfile.Dispenser, rule *Block, here map[string][]place) {
 	args := d.RemainingArgs()
 	if rule.MaxAge != nil {
 		b.fault(d, "max_age is given twice")
@@ -107,21 +107,28 @@ func (b *ruleBlocks) unmarshalMaxAge(d *caddyfile.Dispenser, rule *rulesource.Bl
 	here["MaxAgeSeconds"] = []place{{d.File(), d.Line()}}
 }
 
-func (b *ruleBlocks) fault(d *caddyfile.Dispenser, format string, args ...any) {
+func (b *RuleBlocks) fault(d *caddyfile.Dispenser, format string, args ...any) {
 	b.faults = append(b.faults, &corsrules.Fault{File: d.File(), Line: d.Line(), Message: fmt.Sprintf(format, args...)})
 }
 
-// check returns all faults of the blocks, in the order of the lines of each file.
-func (b *ruleBlocks) check(credentials bool) error {
-	faults := slices.Concat(b.faults, b.source.Check(credentials, func(i int, element string, k int) (string, int) {
-		p := b.places[i][element][k]
-		return p.file, p.line
-	}))
-	if len(faults) == 0 {
-		return nil
-	}
+// place is where a value stands, as corsrules.BlockOptions asks for it.
+func (b *RuleBlocks) place(i int, element string, k int) (file string, line int) {
+	p := b.places[i][element][k]
+	return p.file, p.line
+}
+
+// Check returns all faults of the blocks as they are written: values with a placeholder, which
+// are expanded when the configuration is loaded, are left out.
+func (b *RuleBlocks) Check(credentials bool) corsrules.Faults {
+	_, faults := b.Source.check(corsrules.BlockOptions{Credentials: credentials, Placeholders: true, Place: b.place})
+	return sortedFaults(b.faults, faults)
+}
+
+// sortedFaults returns faults in the order of the lines of each file.
+func sortedFaults(lists ...corsrules.Faults) corsrules.Faults {
+	faults := slices.Concat(lists...)
 	slices.SortStableFunc(faults, func(a, b *corsrules.Fault) int {
 		return cmp.Or(strings.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
 	})
-	return fmt.Errorf("oss_cors rules:\n%w", faults)
+	return faults
 }

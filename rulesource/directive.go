@@ -1,0 +1,206 @@
+package rulesource
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
+)
+
+// MaxCaddyfileBytes bounds a Caddyfile that is read for its rule blocks: more than any has
+// that a person wrote.
+const MaxCaddyfileBytes = 1 << 20
+
+// Directive is an oss_cors directive whose rules are blocks, without what is not about rules.
+type Directive struct {
+	// Site has the addresses of its site; empty in a snippet. Name is the option name.
+	Site, Name string
+
+	// File and Line are where the directive stands.
+	File string
+	Line int
+
+	ResponseVary, AllowCredentials bool
+	Dialect                        corsrules.Dialect
+
+	blocks RuleBlocks
+	other  string // where its rules are instead of in blocks
+}
+
+// HasRuleBlocks reports whether a text is neither XML nor JSON, and has an oss_cors directive
+// or a rule block.
+func HasRuleBlocks(text []byte) bool {
+	text = bytes.TrimLeft(bytes.TrimPrefix(text, []byte("\uFEFF")), " \t\r\n")
+	if inBraces, ok := bytes.CutPrefix(text, []byte("{")); ok && bytes.HasPrefix(bytes.TrimLeft(inBraces, " \t\r\n"), []byte(`"`)) {
+		return false
+	}
+	if len(text) == 0 || text[0] == '<' || text[0] == '[' {
+		return false
+	}
+	for line := range bytes.Lines(text) {
+		if words := bytes.Fields(line); len(words) > 0 && (string(words[0]) == "oss_cors" || string(words[0]) == "rule") {
+			return true
+		}
+	}
+	return false
+}
+
+// ReadCaddyfile returns the directives of a Caddyfile, or of a snippet, that have rule blocks:
+// at least one. It imports what the Caddyfile imports.
+func ReadCaddyfile(text []byte, file string) ([]*Directive, error) {
+	if len(text) > MaxCaddyfileBytes {
+		return nil, fmt.Errorf("%s: more than %d bytes: put the directive oss_cors into a file of its own", file, MaxCaddyfileBytes)
+	}
+	tokens, err := caddyfile.Tokenize(text, file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	if isSnippet(tokens) {
+		directive, err := readSnippet(tokens)
+		return []*Directive{directive}, err
+	}
+	sites, err := caddyfile.Parse(file, text)
+	if err != nil {
+		return nil, err
+	}
+	var found []*Directive
+	other := ""
+	for _, site := range sites {
+		for _, segment := range site.Segments {
+			for _, directive := range directivesIn(segment) {
+				directive.Site = strings.Join(site.GetKeysText(), ", ")
+				if len(directive.blocks.places) > 0 {
+					found = append(found, directive)
+				} else {
+					other = fmt.Sprintf(": that at %s:%d has %q; name the document itself", directive.File, directive.Line, directive.other)
+				}
+			}
+		}
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("%s: no oss_cors directive has rule blocks%s", file, other)
+	}
+	return found, nil
+}
+
+// ReadSnippet reads an oss_cors directive, or rule blocks alone. It does not read anything
+// else: no files, and no variables of the environment.
+func ReadSnippet(text []byte, file string) (*Directive, error) {
+	tokens, err := caddyfile.Tokenize(text, file)
+	if err != nil {
+		return nil, corsrules.Faults{{File: file, Message: err.Error()}}
+	}
+	if !isSnippet(tokens) {
+		return nil, corsrules.Faults{{File: file, Line: 1, Message: "this is a Caddyfile: keep one oss_cors directive of it, or its rule blocks alone"}}
+	}
+	return readSnippet(tokens)
+}
+
+func isSnippet(tokens []caddyfile.Token) bool {
+	return len(tokens) > 0 && (tokens[0].Text == "oss_cors" || tokens[0].Text == "rule")
+}
+
+func readSnippet(tokens []caddyfile.Token) (*Directive, error) {
+	d := caddyfile.NewDispenser(tokens)
+	directive := &Directive{File: tokens[0].File, Line: 1}
+	for d.Next() {
+		if d.Val() == "oss_cors" && d.Line() == tokens[0].Line {
+			directive.read(d)
+		} else {
+			directive.option(d)
+		}
+	}
+	if d.Nesting() > 0 {
+		directive.blocks.fault(d, "the text ends inside of a block: write } at its end")
+	}
+	if len(directive.blocks.places) == 0 {
+		directive.blocks.fault(d, "there is no rule block")
+	}
+	return directive, nil
+}
+
+// directivesIn finds oss_cors at the beginnings of lines, however deep in blocks.
+func directivesIn(segment caddyfile.Segment) (found []*Directive) {
+	d := caddyfile.NewDispenser(segment)
+	for d.Next() {
+		if d.Val() != "oss_cors" {
+			d.RemainingArgs()
+			continue
+		}
+		directive := &Directive{File: d.File(), Line: d.Line()}
+		directive.read(d)
+		found = append(found, directive)
+	}
+	return found
+}
+
+// read reads a directive from its name on.
+func (c *Directive) read(d *caddyfile.Dispenser) {
+	if args := d.RemainingArgs(); len(args) > 0 {
+		c.other = args[len(args)-1]
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		c.option(d)
+	}
+}
+
+// option reads an option. Those that are not about the rules are for Caddy to check.
+func (c *Directive) option(d *caddyfile.Dispenser) {
+	switch option := d.Val(); option {
+	case "rule":
+		c.blocks.UnmarshalRule(d)
+		return
+	case "response_vary":
+		c.ResponseVary = true
+	case "allow_credentials":
+		c.AllowCredentials = true
+	case "import":
+		c.blocks.fault(d, "import is for a whole Caddyfile: write here what it imports")
+	case "name":
+		c.Name = strings.Join(d.RemainingArgs(), " ")
+	case "dialect":
+		var err error
+		if c.Dialect, err = corsrules.DialectNamed(strings.Join(d.RemainingArgs(), " ")); err != nil {
+			c.blocks.fault(d, "%s", err)
+		}
+	case "rules":
+		c.other = strings.Join(append([]string{option}, d.RemainingArgs()...), " ")
+	}
+	d.RemainingArgs()
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+	}
+}
+
+// Configuration returns the rules. Their global placeholders are expanded if that is wanted,
+// as when Caddy starts. The error has all faults.
+func (c *Directive) Configuration(expand, credentials bool) (*corsrules.Configuration, error) {
+	source, missing := &c.blocks.Source, corsrules.Faults(nil)
+	opts := corsrules.BlockOptions{Credentials: credentials || c.AllowCredentials, Place: c.blocks.place}
+	if expand {
+		source, missing = source.expand(c.blocks.place)
+		opts.Placeholders = len(missing) > 0 // which are reported
+	}
+	rules, others := source.check(opts)
+	if faults := sortedFaults(c.blocks.faults, missing, others); len(faults) > 0 {
+		return nil, faults
+	}
+	return &corsrules.Configuration{Rules: rules, ResponseVary: c.ResponseVary, Form: corsrules.FormBlocks}, nil
+}
+
+// Lint returns what is valid in the rules and may be a mistake. It takes what Configuration
+// returned.
+func (c *Directive) Lint(cfg *corsrules.Configuration) []corsrules.Finding {
+	return corsrules.LintBlocks(cfg, c.blocks.place)
+}
+
+// String says which directive this is.
+func (c *Directive) String() string {
+	text := c.Site
+	if c.Name != "" {
+		text += ", name " + c.Name
+	}
+	return fmt.Sprintf("%s (%s:%d)", text, c.File, c.Line)
+}

@@ -1,0 +1,92 @@
+package rulesource
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
+)
+
+func TestHasRuleBlocks(t *testing.T) {
+	for text, want := range map[string]bool{
+		"rule {\n}":                            true,
+		"\uFEFF# ours\n\n\toss_cors @api {\n}": true,
+		"{\n\tadmin off\n}\n\n:80 {\n\toss_cors cors.xml\n}": true,
+		"{$SITE} {\n\toss_cors {\n\t}\n}":                    true,
+		"":                                                   false,
+		":80 {\n\trespond \"oss_cors\"\n}":                   false,
+		"rules: cors.xml\ntests:\n":                          false,
+		"<CORSConfiguration>\nrule\n</CORSConfiguration>":    false,
+		"[{\"ID\": \"\nrule\n\"}]":                           false,
+		" {\n \"CORSRules\": [\nrule\n]}":                    false,
+	} {
+		if got := HasRuleBlocks([]byte(text)); got != want {
+			t.Errorf("%q: %t", text, got)
+		}
+	}
+}
+
+// A directive is found wherever it stands: in routes, behind matchers, in snippets that are
+// imported, in named routes; and not where only its name does.
+func TestReadCaddyfile(t *testing.T) {
+	const block = "{\nrule {\norigin https://a.example\nmethod GET\n}\n}\n"
+	for _, test := range []struct {
+		desc, text string
+		sites      string // of the directives, with their lines; empty: an error
+		err        string
+	}{
+		{"in a site", "a.example {\noss_cors " + block + "}", "a.example:2", ""},
+		{"a site without braces", "a.example\nrespond ok\noss_cors " + block, "a.example:3", ""},
+		{"in a route in a handle", "a.example {\nhandle /x {\nroute {\nrespond oss_cors\noss_cors @m " + block + "}\n}\n}", "a.example:5", ""},
+		{"in two sites", "a.example {\noss_cors " + block + "}\nb.example {\noss_cors " + block + "}", "a.example:2 b.example:10", ""},
+		{"next to a file", "a.example {\noss_cors cors.xml\n}\nb.example {\noss_cors " + block + "}", "b.example:5", ""},
+		{"in a snippet", "(cors) {\noss_cors " + block + "}\na.example {\nimport cors\n}", "a.example:2", ""},
+		{"in a named route", "&(cors) {\noss_cors " + block + "}\na.example {\ninvoke cors\n}", "cors:2", ""},
+		{"alone", "oss_cors " + block, ":1", ""},
+		{"only its name", "{\norder oss_cors first\n}\na.example {\nrespond `\noss_cors`\n}", "", "no oss_cors directive has rule blocks"},
+		{"only files", "a.example {\noss_cors @m cors.xml\n}", "", `no oss_cors directive has rule blocks: that at Caddyfile:2 has "cors.xml"; name the document itself`},
+		{"not a Caddyfile", "a.example {\noss_cors {\nrule {\n", "", "Caddyfile:3"},
+		{"a missing import", "a.example {\nimport missing\noss_cors " + block + "}", "", "missing"},
+		{"too long", strings.Repeat("#\n", MaxCaddyfileBytes/2) + "oss_cors " + block, "", "more than 1048576 bytes"},
+	} {
+		directives, err := ReadCaddyfile([]byte(test.text), "Caddyfile")
+		var sites []string
+		for _, d := range directives {
+			cfg, err := d.Configuration(true, false)
+			if err != nil || len(cfg.Rules) != 1 {
+				t.Errorf("%s: %+v %v", test.desc, cfg, err)
+			}
+			sites = append(sites, d.Site+strings.TrimPrefix(d.String(), d.Site+" (Caddyfile"))
+		}
+		got := strings.ReplaceAll(strings.Join(sites, " "), ")", "")
+		if got != test.sites || (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
+			t.Errorf("%s: got %s, %v", test.desc, got, err)
+		}
+	}
+}
+
+// Whatever is sent as rule blocks is read or has faults with places.
+func FuzzReadSnippet(f *testing.F) {
+	f.Add("oss_cors {\nrule app {\norigin *\nmethod GET\nheader x-*\nexpose ETag\nmax_age 10m\n}\nresponse_vary\n}")
+	f.Add("rule a b {\norigin {\n}\nmax_age x\nmax_age 1s 2s\n}\nrule")
+	f.Fuzz(func(t *testing.T, text string) {
+		directive, err := ReadSnippet([]byte(text), "candidate")
+		if err == nil {
+			var cfg *corsrules.Configuration
+			if cfg, err = directive.Configuration(false, true); err == nil {
+				directive.Lint(cfg)
+				return
+			}
+		}
+		var faults corsrules.Faults
+		if !errors.As(err, &faults) || len(faults) == 0 {
+			t.Fatalf("%T %v", err, err)
+		}
+		for _, fault := range faults {
+			if fault.File != "candidate" {
+				t.Errorf("%+v", fault)
+			}
+		}
+	})
+}
