@@ -2,6 +2,7 @@ package corsrules
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -85,8 +86,20 @@ func placeOf(file string, line, column int) string {
 // Faults is the error that Parse returns: every fault, in the order of the document.
 type Faults []*Fault
 
-// Error returns one line for each fault.
+const (
+	// maxToldFaults is how many faults Error tells: as many as a person mends at once. A
+	// document can have thousands.
+	maxToldFaults = 100
+
+	// maxBriefFaults is how many faults Brief tells: as many as a person reads in a log.
+	maxBriefFaults = 10
+)
+
+// Error returns one line for each fault, of at most 100, and the number of the others.
 func (fs Faults) Error() string {
+	if len(fs) > maxToldFaults {
+		return fs.first(maxToldFaults).Error()
+	}
 	lines := make([]string, len(fs))
 	for i, f := range fs {
 		lines[i] = f.Error()
@@ -94,14 +107,15 @@ func (fs Faults) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// maxBriefFaults is how many faults Brief tells: as many as a person reads in a log.
-const maxBriefFaults = 10
-
 // Brief returns the first faults and the number of those that it leaves out, as an error
-// for a log line: a document can have thousands. The error wraps Faults.
+// for a log line. The error wraps Faults, and does not keep the others in memory.
 func (fs Faults) Brief() error {
 	if len(fs) <= maxBriefFaults {
 		return fs
 	}
-	return fmt.Errorf("%w\nand %d more", fs[:maxBriefFaults], len(fs)-maxBriefFaults)
+	return fs.first(maxBriefFaults)
+}
+
+func (fs Faults) first(n int) error {
+	return fmt.Errorf("%w\nand %d more", slices.Clone(fs[:n]), len(fs)-n)
 }

@@ -549,22 +549,35 @@ func TestFaultError(t *testing.T) {
 	}
 }
 
-func TestFaultsBrief(t *testing.T) {
-	var faults Faults
-	for n := range 12 {
-		faults = append(faults, &Fault{File: "a.xml", Line: n + 1, Column: 1, Message: "wrong"})
-		err := faults.Brief()
-		var all Faults
-		if !errors.As(err, &all) || all[0] != faults[0] {
-			t.Fatalf("%d faults: %T is not an error of Faults", n+1, err)
+// However many faults a document has, what is said of them is short.
+func TestFaultsAreBounded(t *testing.T) {
+	faulty := []byte("<CORSConfiguration>" + strings.Repeat("<a/>", 4080) + "</CORSConfiguration>")
+	_, err := Parse(faulty, Options{})
+	all := err.(Faults)
+	for _, c := range []struct {
+		desc   string
+		err    error
+		shown  int // faults
+		faults int
+	}{
+		{"an error of many", all, 100, len(all)},
+		{"an error of 101", all[:101], 100, 101},
+		{"an error of 100", all[:100], 100, 100},
+		{"brief of many", all.Brief(), 10, len(all)},
+		{"brief of 11", all[:11].Brief(), 10, 11},
+		{"brief of 10", all[:10].Brief(), 10, 10},
+	} {
+		var faults Faults
+		if !errors.As(c.err, &faults) || faults[0] != all[0] {
+			t.Fatalf("%s: %T is not an error of Faults", c.desc, c.err)
 		}
-		got := strings.Split(err.Error(), "\n")
-		want := min(n+1, 10)
-		if n+1 > 10 {
-			want++
+		lines := strings.Split(c.err.Error(), "\n")
+		last := lines[c.shown-1]
+		if c.shown < c.faults {
+			last = fmt.Sprintf("and %d more", c.faults-c.shown)
 		}
-		if last := got[len(got)-1]; len(got) != want || n+1 > 10 && last != fmt.Sprintf("and %d more", n+1-10) {
-			t.Errorf("%d faults: got %d lines, the last %q", n+1, len(got), last)
+		if want := min(c.faults, c.shown+1); len(lines) != want || !strings.HasPrefix(lines[len(lines)-1], last) {
+			t.Errorf("%s: got %d lines, the last %q; want %d and %q", c.desc, len(lines), lines[len(lines)-1], want, last)
 		}
 	}
 }
