@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -56,30 +57,113 @@ func (p peerPolicy) ruleset() *corsrules.Ruleset {
 	return corsrules.Compile(cfg)
 }
 
-// peers are the engines compared, each as net/http middleware.
+// peers are the engines compared, each as net/http middleware. The libraries are wrapped, so
+// that they set the headers that OSS has and they lack: the same work is compared.
 var peers = []struct {
 	name string
-	wrap func(p peerPolicy, next http.Handler) (http.Handler, error)
+	wrap func(c peerCase, next http.Handler) (http.Handler, error)
 }{
-	{"oss_cors", func(p peerPolicy, next http.Handler) (http.Handler, error) {
-		return &ruleMiddleware{p.ruleset(), next}, nil
+	{"oss_cors", func(c peerCase, next http.Handler) (http.Handler, error) {
+		return &ruleMiddleware{c.policy.ruleset(), next}, nil
 	}},
-	{"jub0bs/cors", func(p peerPolicy, next http.Handler) (http.Handler, error) {
+	{"the floor", func(c peerCase, next http.Handler) (http.Handler, error) {
+		return newFloor(c, next), nil
+	}},
+	{"jub0bs/cors", func(c peerCase, next http.Handler) (http.Handler, error) {
 		m, err := jub0bs.NewMiddleware(jub0bs.Config{
-			Origins: p.origins, Methods: peerMethods, RequestHeaders: peerHeaders,
+			Origins: c.policy.origins, Methods: peerMethods, RequestHeaders: peerHeaders,
 			ResponseHeaders: peerExposed, MaxAgeInSeconds: peerMaxAge,
 		})
 		if err != nil {
 			return nil, err
 		}
-		return m.Wrap(next), nil
+		return withMissing(c, m.Wrap(next)), nil
 	}},
-	{"rs/cors", func(p peerPolicy, next http.Handler) (http.Handler, error) {
-		return cors.New(cors.Options{
-			AllowedOrigins: p.origins, AllowedMethods: peerMethods, AllowedHeaders: peerHeaders,
+	{"rs/cors", func(c peerCase, next http.Handler) (http.Handler, error) {
+		m := cors.New(cors.Options{
+			AllowedOrigins: c.policy.origins, AllowedMethods: peerMethods, AllowedHeaders: peerHeaders,
 			ExposedHeaders: peerExposed, MaxAge: peerMaxAge,
-		}).Handler(next), nil
+		})
+		return withMissing(c, m.Handler(next)), nil
 	}},
+}
+
+// field is a response header.
+type field struct{ name, value string }
+
+// fields are the headers of an allowed response, other than that for the origin.
+func (c peerCase) fields() (fields []field) {
+	fields = []field{
+		{"Access-Control-Allow-Methods", strings.Join(peerMethods, ", ")},
+		{"Access-Control-Expose-Headers", strings.Join(peerExposed, ", ")},
+		{"Access-Control-Max-Age", strconv.Itoa(peerMaxAge)},
+	}
+	if c.headers != "" {
+		fields = append(fields, field{"Access-Control-Allow-Headers", strings.ReplaceAll(c.headers, ",", ", ")})
+	}
+	return fields
+}
+
+// floor is what somebody writes by hand for one case: it compares the origin once, sets the
+// headers of OSS as constants, and checks nothing else.
+type floor struct {
+	next           http.Handler
+	exact          map[string]bool
+	prefix, suffix string
+	any            bool
+	fields         []field
+}
+
+func newFloor(c peerCase, next http.Handler) *floor {
+	f := &floor{next: next, exact: map[string]bool{}, fields: c.fields()}
+	for _, origin := range c.policy.origins {
+		if prefix, suffix, isPattern := strings.Cut(origin, "*"); isPattern {
+			f.prefix, f.suffix, f.any = prefix, suffix, origin == "*"
+		} else {
+			f.exact[origin] = true
+		}
+	}
+	return f
+}
+
+func (f *floor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h, origin := w.Header(), r.Header.Get("Origin")
+	h.Set("Vary", "Origin")
+	allowed := f.exact[origin] || f.any || f.suffix != "" && strings.HasPrefix(origin, f.prefix) && strings.HasSuffix(origin, f.suffix)
+	if f.any {
+		origin = "*"
+	}
+	if allowed {
+		h.Set("Access-Control-Allow-Origin", origin)
+		for _, field := range f.fields {
+			h.Set(field.name, field.value)
+		}
+	}
+	switch {
+	case r.Method != http.MethodOptions:
+		f.next.ServeHTTP(w, r)
+	case allowed:
+		w.WriteHeader(http.StatusOK)
+	default:
+		w.WriteHeader(http.StatusForbidden)
+	}
+}
+
+// withMissing adds to an allowed response the headers that a library does not set.
+func withMissing(c peerCase, library http.Handler) http.Handler {
+	fields := c.fields()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		library.ServeHTTP(w, r)
+		h := w.Header()
+		if h["Access-Control-Allow-Origin"] == nil {
+			return
+		}
+		for _, field := range fields {
+			if h[field.name] == nil {
+				h.Set(field.name, field.value)
+			}
+		}
+	})
 }
 
 // ruleMiddleware uses corsrules as the handler does, and does nothing else.
@@ -98,8 +182,14 @@ func (m *ruleMiddleware) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			delete(h, key)
 		}
 	}
+	room := 1 // for Vary
+	if d.Outcome == corsrules.Allowed {
+		room += corsrules.MaxAccessControlHeaders
+	}
+	values := make([]string, 0, room) // the handler, too, allocates once
 	for name, value := range d.Headers(corsrules.Policy{}) {
-		h[name] = []string{value}
+		values = append(values, value)
+		h[name] = values[len(values)-1 : len(values) : len(values)]
 	}
 	switch {
 	case req.Kind != corsrules.Preflight:
@@ -196,7 +286,7 @@ func TestPeersDecideTheSame(t *testing.T) {
 			}
 			handler := tb.Exchange(t, c.method, "/k.txt", lines...)
 			for _, peer := range peers {
-				middleware, err := peer.wrap(c.policy, quietHandler)
+				middleware, err := peer.wrap(c, quietHandler)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -207,7 +297,7 @@ func TestPeersDecideTheSame(t *testing.T) {
 				if allowed != c.allowed && (peer.name == "oss_cors" || !c.notAskedOfPeers) {
 					t.Errorf("%s: %q", peer.name, got)
 				}
-				if want := harness.AccessControl(handler.Header); peer.name == "oss_cors" && (!slices.Equal(got, want) || !slices.Equal(w.header["Vary"], handler.Header["Vary"])) {
+				if want := harness.AccessControl(handler.Header); (peer.name == "oss_cors" || peer.name == "the floor") && (!slices.Equal(got, want) || !slices.Equal(w.header["Vary"], handler.Header["Vary"])) {
 					t.Errorf("%s: %q, Vary %q; the handler's are %q, Vary %q", peer.name, got, w.header["Vary"], want, handler.Header["Vary"])
 				}
 			}
