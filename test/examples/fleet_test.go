@@ -129,6 +129,64 @@ func TestExampleFleetCompose(t *testing.T) {
 	checkDockerignore(t, fleetDir+"/Dockerfile", "./cmd/caddy")
 }
 
+// TestExampleFleetRedis checks what makes the fleet share its rules in Redis. The tests of the
+// package fleet run its Caddyfile.
+func TestExampleFleetRedis(t *testing.T) {
+	read := func(name string) string { return harness.ReadRepo(t, fleetDir+"/"+name) }
+	_, site, _ := strings.Cut(read("Caddyfile"), "\nhttp://")
+	if !strings.HasSuffix(read("redis.Caddyfile"), "\nhttp://"+site) {
+		t.Error("the Caddyfiles have different sites")
+	}
+	format := exec.Command(harness.CaddyBinary(t), "fmt", "--diff", fleetDir+"/redis.Caddyfile")
+	format.Dir = harness.RepoRoot
+	if out, err := format.CombinedOutput(); err != nil {
+		t.Errorf("caddy fmt: %v\n%s", err, out)
+	}
+
+	type service struct {
+		Build   struct{ Context, Dockerfile string }
+		Volumes []string
+	}
+	type compose struct{ Services map[string]service }
+	var plain, changed compose
+	for name, into := range map[string]*compose{"compose.yaml": &plain, "compose.redis.yaml": &changed} {
+		if err := yaml.Unmarshal([]byte(read(name)), into); err != nil {
+			t.Fatal(err)
+		}
+	}
+	redis, _, _ := strings.Cut(regexp.MustCompile(`\{\$REDIS:([^}]*)\}`).FindStringSubmatch(read("redis.Caddyfile"))[1], ":")
+	for name, s := range changed.Services {
+		_, known := plain.Services[name]
+		switch {
+		case name == redis:
+		case !known:
+			t.Errorf("compose.yaml does not have %s", name)
+		case filepath.Join(fleetDir, s.Build.Context) != "." || !existsInRepo(s.Build.Dockerfile):
+			t.Errorf("%s is built from %+v", name, s.Build)
+		}
+		for _, volume := range s.Volumes {
+			source, target, _ := strings.Cut(volume, ":")
+			if path, ok := strings.CutPrefix(source, "./"); ok && (!existsInRepo(fleetDir+"/"+path) || !slices.Contains(plain.Services[name].Volumes, "./Caddyfile:"+target)) {
+				t.Errorf("%s mounts %s, which there is not, or in place of nothing", name, volume)
+			}
+		}
+	}
+	if _, ok := changed.Services[redis]; !ok {
+		t.Errorf("there is no service %s", redis)
+	}
+
+	dockerfile := read("redis.Dockerfile")
+	caddy := harness.GoList(t, harness.RepoRoot, "-f", "{{.Version}}", "github.com/caddyserver/caddy/v2")
+	if !strings.Contains(dockerfile, "xcaddy build "+strings.TrimSpace(caddy)+" ") {
+		t.Errorf("the Dockerfile builds another Caddy than %s", caddy)
+	}
+	golang := regexp.MustCompile(`FROM golang:\S+`)
+	if golang.FindString(dockerfile) != golang.FindString(read("Dockerfile")) {
+		t.Error("the Dockerfiles build with different Gos")
+	}
+	checkDockerignore(t, fleetDir+"/redis.Dockerfile", "./cmd/caddy")
+}
+
 // checkDockerignore fails the test if the .dockerignore of a Dockerfile leaves out a part of
 // what a package is built of.
 func checkDockerignore(t *testing.T, dockerfile, pkg string) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"syscall"
@@ -14,36 +15,6 @@ import (
 
 	"github.com/caddy-oss-cors/caddy-oss-cors/test/internal/harness"
 )
-
-const redisCaddyfile = `{
-	admin off
-	auto_https off
-	persist_config off
-	default_bind 127.0.0.1
-	storage redis {$REDIS} {
-		%s
-	}
-	storage_clean_interval off
-}
-
-http://:{$PROXY_PORT} {
-	handle /metrics {
-		metrics
-	}
-	handle {
-		oss_cors {
-			rules storage {
-				refresh {$REFRESH}
-			}
-			bucket path
-			bucket_api {
-				access_key {env.RULES_KEY_ID} {env.RULES_KEY_SECRET} *
-			}
-		}
-		respond served
-	}
-}
-`
 
 // redisServer is a redis-server that keeps what it acknowledged, even if it is killed.
 type redisServer struct {
@@ -98,7 +69,10 @@ func startRedisFleet(t *testing.T, storageOption string) *redisFleet {
 	t.Helper()
 	r := startRedis(t)
 	config := t.TempDir() + "/Caddyfile"
-	harness.WriteFile(t, config, fmt.Sprintf(redisCaddyfile, storageOption))
+	harness.WriteFile(t, config, harness.ReadRepo(t, fleetExample+"/redis.Caddyfile"))
+	harness.Edit(t, config, "storage redis {", "storage redis {\n"+storageOption, "default_bind", "auto_https off\ndefault_bind")
+	origin := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(origin.Close)
 	transport := &http.Transport{MaxIdleConnsPerHost: 100}
 	t.Cleanup(transport.CloseIdleConnections)
 	f := &fleet{client: &http.Client{Transport: transport, Timeout: harness.Patience}}
@@ -108,7 +82,7 @@ func startRedisFleet(t *testing.T, storageOption string) *redisFleet {
 	}
 	for i, port := range harness.FreePorts(t, 3) {
 		f.proxies[i] = &fleetProxy{port: port, env: []string{
-			"PROXY_PORT=" + port, "REDIS=127.0.0.1:" + r.port, "REFRESH=" + fleetRefresh.String(),
+			"BIND=127.0.0.1", "STORE=" + origin.Listener.Addr().String(), "PROXY_PORT=" + port, "REDIS=127.0.0.1:" + r.port, "REFRESH=" + fleetRefresh.String(),
 			"RULES_KEY_ID=" + harness.APIKey, "RULES_KEY_SECRET=" + harness.APISecret,
 		}}
 		rf.startProxy(t, f.proxies[i])

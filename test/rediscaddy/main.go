@@ -1,7 +1,8 @@
 // Command rediscaddy is a Caddy with oss_cors that keeps its storage in Redis. It is for tests
 // alone. As the storage modules that people use, it can be told to hide failures:
 //
-//	storage redis <address> {
+//	storage redis {
+//		address <address>
 //		hide_failures
 //	}
 package main
@@ -44,14 +45,17 @@ func (*storage) CaddyModule() caddy.ModuleInfo {
 
 func (s *storage) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume the module's name
-	if !d.AllArgs(&s.Address) {
-		return d.ArgErr()
-	}
 	for d.NextBlock(0) {
-		if d.Val() != "hide_failures" {
+		switch d.Val() {
+		case "address":
+			if !d.AllArgs(&s.Address) {
+				return d.ArgErr()
+			}
+		case "hide_failures":
+			s.HideFailures = true
+		default:
 			return d.ArgErr()
 		}
-		s.HideFailures = true
 	}
 	return nil
 }
