@@ -29,7 +29,7 @@ const (
 	ecMaxAge       = "0034-00000014"
 )
 
-// argumentECs are the ECs of values that are at fault, by element.
+// argumentECs are the ECs of faulty values, by element.
 var argumentECs = map[string]string{
 	"AllowedOrigin": ecOrigin,
 	"AllowedMethod": ecMethod,

@@ -68,7 +68,7 @@ const (
 	// LintHiddenHeader: an ExposeHeader that browsers never show to scripts.
 	LintHiddenHeader = "hidden-header"
 
-	// LintMaxAge: a MaxAgeSeconds that is longer than any browser heeds.
+	// LintMaxAge: a MaxAgeSeconds that is longer than any browser keeps an answer.
 	LintMaxAge = "max-age-beyond-browsers"
 
 	// LintEchoWithoutVary: what responses have depends on the Origin, and caches are not

@@ -39,7 +39,7 @@ func testCommand() *cobra.Command {
       preflight: true              # may be left out, as in explain
       allowed_by: app              # the rule's name; or
       denied_for: header           # a reason: origin, method, header, malformed
-      value: x-foo                 # the value at fault, with denied_for; may be left out
+      value: x-foo                 # the value that the rules do not allow, with denied_for; may be left out
       response_headers:            # those that matter; "" is one that must be absent
         Access-Control-Max-Age: "600"
 

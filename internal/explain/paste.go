@@ -161,7 +161,7 @@ func (p Pasted) equals(other Pasted) bool {
 }
 
 // readConsole reads a line of a browser's console. It names the URL and, in Chromium, the
-// origin; the method or the header only where they are at fault.
+// origin; the method or the header only where the server does not allow them.
 func readConsole(text string) Pasted {
 	var p Pasted
 	if strings.Contains(text, "Cross-Origin Request Blocked") { // Firefox

@@ -54,7 +54,7 @@ func TestStory(t *testing.T) {
 		t.Errorf("the line to add is %q", text)
 	}
 	if text := evaluate[string](t, tab, `[...document.querySelectorAll('.rule[data-nearest] .source .fault')].map((line) => line.textContent).join()`); text != "<AllowedHeader>content-type</AllowedHeader>,<AllowedHeader>x-oss-*</AllowedHeader>" {
-		t.Errorf("what is at fault is %q", text)
+		t.Errorf("the values that are marked are %q", text)
 	}
 
 	run(t, tab, chromedp.Click("#actions button"))

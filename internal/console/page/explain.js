@@ -138,8 +138,8 @@ function ruleOf(verdict, decision, rule) {
     decisive && rule ? sourceOf(rule, verdict, missingLine(decision)) : null);
 }
 
-// sourceOf shows a rule as its document has it, with what is at fault marked and the line that
-// it lacks.
+// sourceOf shows a rule as its document has it, with the values that do not allow the request marked, and the
+// line that it lacks.
 function sourceOf(rule, verdict, missing) {
   const lines = [];
   const add = (element, values, reason) => {
