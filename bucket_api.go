@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-oss-cors/caddy-oss-cors/bucketapi"
+	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
 	"github.com/caddy-oss-cors/caddy-oss-cors/rulesource"
 )
 
@@ -24,7 +25,7 @@ type BucketAPI struct {
 	log *zap.Logger
 }
 
-func (b *BucketAPI) provision(source rulesource.Source, log *zap.Logger) error {
+func (b *BucketAPI) provision(source rulesource.Source, dialect corsrules.Dialect, log *zap.Logger) error {
 	store, ok := source.(rulesource.Writable)
 	if !ok {
 		return fmt.Errorf("bucket_api needs a source that can be written, rules storage; found: %s", sourceName(source))
@@ -40,10 +41,13 @@ func (b *BucketAPI) provision(source rulesource.Source, log *zap.Logger) error {
 		}
 		keys[i] = key
 	}
-	var err error
-	b.api, err = bucketapi.New(keys, store, store.MaxDocumentRules())
-	b.log = log.Named("bucket_api")
-	return err
+	api, err := bucketapi.New(keys, store, store.MaxDocumentRules())
+	if err != nil {
+		return err
+	}
+	api.Dialect = dialect
+	b.api, b.log = api, log.Named("bucket_api")
+	return nil
 }
 
 // handler returns what serves the API's requests on a bucket; bucket is empty if the request

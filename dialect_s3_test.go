@@ -279,3 +279,17 @@ func TestDialectInJSON(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A request to the bucket API that nobody signed gets the dialect's error.
+func TestS3UnsignedBucketAPI(t *testing.T) {
+	p := newProxy(t)
+	const api = "oss_cors {\nrules storage\nbucket path\nbucket_api {\naccess_key id secret *\n}\n"
+	p.load(t, api+"dialect s3\n}")
+	r := p.ask(t, "GET /bucket?cors HTTP/1.1")
+	r.expect(t, 403)
+	r.expectS3Error(t, recordedError{Code: "AccessDenied", Message: "Access Denied"})
+	p.load(t, api+"}")
+	if r := p.ask(t, "GET /bucket?cors HTTP/1.1"); r.StatusCode != 403 || r.Header.Get("X-Oss-Request-Id") == "" {
+		t.Errorf("dialect oss: %d, %v", r.StatusCode, r.Header)
+	}
+}

@@ -143,7 +143,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("oss_cors rules:\n%w", err)
 	}
 	if h.BucketAPI != nil {
-		if err := h.BucketAPI.provision(h.site.Source, h.log); err != nil {
+		if err := h.BucketAPI.provision(h.site.Source, h.site.Policy.Dialect, h.log); err != nil {
 			return fmt.Errorf("oss_cors bucket_api:\n%w", err)
 		}
 	}

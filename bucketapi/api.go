@@ -36,6 +36,10 @@ const storeTimeout = 10 * time.Second
 
 // API answers the requests for which IsRequest holds.
 type API struct {
+	// Dialect is whose errors requests get that are not signed, or neither as for OSS nor as
+	// for S3. Default: OSS's.
+	Dialect corsrules.Dialect
+
 	keys     map[string]Key
 	store    Store
 	maxRules int
@@ -95,7 +99,7 @@ type Result struct {
 // replace the previous one later. PutBucketCors is answered 200 only when the store has
 // confirmed that it holds the document.
 func (a *API) Serve(w http.ResponseWriter, r *http.Request, bucket string) Result {
-	dialect := dialectOf(r)
+	dialect := dialectOf(r, a.Dialect)
 	answer := ossresponse.New(w, r, time.Now())
 	if dialect == corsrules.DialectS3 {
 		answer = ossresponse.NewS3(w)
@@ -127,6 +131,11 @@ func (a *API) Serve(w http.ResponseWriter, r *http.Request, bucket string) Resul
 func (a *API) do(r *http.Request, bucket string, dialect corsrules.Dialect) (keyID, doc string, err error) {
 	if bucket == "" {
 		return "", "", errInvalidBucketName.With("BucketName", requestedBucket(r))
+	}
+	if dialect == corsrules.DialectS3 {
+		if err := checkS3Scheme(r); err != nil {
+			return "", "", err
+		}
 	}
 	if keyID, err = a.authenticate(r, bucket); err != nil {
 		return keyID, "", err

@@ -39,7 +39,7 @@ func (a *API) authenticate(r *http.Request, bucket string) (keyID string, err er
 		return "", auth.mismatch(signed)
 	}
 	if !key.actsOn(bucket) {
-		return key.ID, auth.choose(errForeignBucket, errS3ForeignBucket)
+		return key.ID, auth.choose(errForeignBucket, errS3Denied)
 	}
 	return key.ID, nil
 }

@@ -49,13 +49,27 @@ var (
 	awsV4 = &v4{"AWS4-HMAC-SHA256", "AWS4", "s3", "aws4_request", "SignedHeaders", "X-Amz-Date", "X-Amz-Content-Sha256"}
 )
 
-// dialectOf returns whose API r is for: S3's if it has a signature of AWS's, whether correct
-// or not, and else OSS's.
-func dialectOf(r *http.Request) corsrules.Dialect {
-	if strings.HasPrefix(r.Header.Get("Authorization"), awsSchemes) {
+// dialectOf returns whose API r is for: S3's if it has a signature of AWS's, OSS's if it has
+// one of OSS's, each whether correct or not, and else unsigned.
+func dialectOf(r *http.Request, unsigned corsrules.Dialect) corsrules.Dialect {
+	switch authorization := r.Header.Get("Authorization"); {
+	case strings.HasPrefix(authorization, awsSchemes):
 		return corsrules.DialectS3
+	case strings.HasPrefix(authorization, schemeV1), strings.HasPrefix(authorization, ossV4.scheme):
+		return corsrules.DialectOSS
 	}
-	return corsrules.DialectOSS
+	return unsigned
+}
+
+// checkS3Scheme refuses a request that is for S3 and has no signature of AWS's.
+func checkS3Scheme(r *http.Request) error {
+	switch authorization := r.Header.Get("Authorization"); {
+	case authorization == "":
+		return errS3Denied
+	case !strings.HasPrefix(authorization, awsSchemes):
+		return errS3OtherScheme
+	}
+	return nil
 }
 
 // authorization is a parsed Authorization header.

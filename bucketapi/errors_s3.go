@@ -13,9 +13,9 @@ import (
 // S3's errors, in its words, where they differ from OSS's. An EC is never sent to S3's
 // clients.
 var (
-	errS3NoDate        = s3Error(http.StatusForbidden, "AccessDenied", "AWS authentication requires a valid Date or x-amz-date header")
-	errS3ForeignBucket = s3Error(http.StatusForbidden, "AccessDenied", "Access Denied")
-	errS3UnknownKey    = s3Error(http.StatusForbidden, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records.")
+	errS3NoDate     = s3Error(http.StatusForbidden, "AccessDenied", "AWS authentication requires a valid Date or x-amz-date header")
+	errS3Denied     = s3Error(http.StatusForbidden, "AccessDenied", "Access Denied")
+	errS3UnknownKey = s3Error(http.StatusForbidden, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records.")
 
 	errS3OtherScheme   = s3BadRequest("InvalidRequest", "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.")
 	errS3NoPayloadHash = s3BadRequest("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")

@@ -445,3 +445,36 @@ func FuzzS3Put(f *testing.F) {
 		}
 	})
 }
+
+// With S3's dialect, requests without a signature get S3's errors, and no change takes place.
+func TestUnsignedRequests(t *testing.T) {
+	for _, c := range []struct {
+		authorization string
+		dialect       corsrules.Dialect
+		status        int
+		code, says    string
+		isS3          bool
+	}{
+		{"", corsrules.DialectOSS, 403, "AccessDenied", "Anonymous access", false},
+		{"", corsrules.DialectS3, 403, "AccessDenied", "Access Denied", true},
+		{"Basic YTpi", corsrules.DialectOSS, 400, "InvalidArgument", "", false},
+		{"Basic YTpi", corsrules.DialectS3, 400, "InvalidRequest", "Please use AWS4-HMAC-SHA256", true},
+		{"OSS id:abc", corsrules.DialectS3, 403, "InvalidAccessKeyId", "The OSS Access Key Id", false},
+		{"OSS4-HMAC-SHA256 Credential=x", corsrules.DialectS3, 400, "InvalidArgument", "", false},
+		{"AWS id:abc", corsrules.DialectOSS, 400, "InvalidRequest", "Please use AWS4-HMAC-SHA256", true},
+	} {
+		store := &memory{docs: map[string]string{}}
+		api := at(t, testTime, store)
+		api.Dialect = c.dialect
+		r := httptest.NewRequest("PUT", "/examplebucket?cors", strings.NewReader(goodRules))
+		if c.authorization != "" {
+			r.Header.Set("Authorization", c.authorization)
+		}
+		w := httptest.NewRecorder()
+		result := api.Serve(w, r, testBucket)
+		if w.Code != c.status || !strings.Contains(w.Body.String(), "<Code>"+c.code+"</Code>") || !strings.Contains(w.Body.String(), c.says) ||
+			(w.Header().Get("X-Amz-Id-2") != "") != c.isS3 || result.KeyID != "" || len(store.docs) > 0 {
+			t.Errorf("%q, dialect %d: %d, %v\n%s", c.authorization, c.dialect, w.Code, w.Header(), w.Body)
+		}
+	}
+}
