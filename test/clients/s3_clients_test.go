@@ -56,6 +56,7 @@ var s3Clients = map[string]func(*testing.T, apiClientConfig) s3Client{
 	"AWS SDK for JavaScript": newAWSJS,
 	"AWS CLI":                newAWSCLI,
 	"s3cmd":                  newS3cmd,
+	"mc":                     newMC,
 }
 
 type awsSDKClient struct {
@@ -263,6 +264,65 @@ func (c s3cmdClient) get() ([]s3Rule, error) {
 }
 
 func (c s3cmdClient) delete() error { return errorOf(c.run("delcors")) }
+
+type mcClient struct {
+	config       apiClientConfig
+	program, dir string
+}
+
+func newMC(t *testing.T, c apiClientConfig) s3Client {
+	return mcClient{c, harness.MinIOTool(t, "mc"), t.TempDir()}
+}
+
+// run runs a command on the bucket's rules. On an error mc prints it as its result.
+func (c mcClient) run(op string, args ...string) (result struct {
+	Status string
+	CORS   struct{ CORSRules json.RawMessage }
+}, err error,
+) {
+	args = append([]string{"--config-dir", c.dir, "--json", "cors", op, "store/" + c.config.bucket}, args...)
+	cmd := exec.Command(c.program, args...)
+	cmd.Env = append(os.Environ(), "MC_HOST_store=http://"+c.config.id+":"+c.config.secret+"@"+c.config.endpoint())
+	out, err := cmd.Output()
+	if err != nil {
+		return result, fmt.Errorf("mc: %w\n%s", err, out)
+	}
+	return result, json.Unmarshal(out, &result)
+}
+
+func (c mcClient) put(rules []s3Rule) error {
+	doc, err := xml.Marshal(s3Configuration{Rules: rules})
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(c.dir, "rules.xml")
+	if err := os.WriteFile(file, doc, 0o600); err != nil {
+		return err
+	}
+	return errorOf(c.run("set", file))
+}
+
+func (c mcClient) get() (rules []s3Rule, err error) {
+	result, err := c.run("get")
+	if err != nil {
+		return nil, err
+	}
+	if result.Status == "not found" { // which is what this client makes of the error
+		return nil, errors.New("NoSuchCORSConfiguration")
+	}
+	var found []struct {
+		ID                                                        string
+		AllowedOrigin, AllowedMethod, AllowedHeader, ExposeHeader []string
+		MaxAgeSeconds                                             int
+	}
+	err = json.Unmarshal(result.CORS.CORSRules, &found)
+	for _, r := range found {
+		rules = append(rules, s3Rule{r.ID, r.AllowedOrigin, r.AllowedMethod, r.AllowedHeader, r.ExposeHeader, r.MaxAgeSeconds})
+	}
+	return rules, err
+}
+
+func (c mcClient) delete() error { return errorOf(c.run("remove")) }
 
 // runClient runs a program and returns what it printed. The error has what it printed as
 // errors.

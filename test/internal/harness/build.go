@@ -90,14 +90,26 @@ func build(dir, pkg, name string) (path string, err error) {
 // builds it on first use and keeps it in its build cache.
 func Tool(t *testing.T, name string) string {
 	t.Helper()
+	return tool(t, "test/tools", name)
+}
+
+// MinIOTool is Tool for minio and mc, which minio/go.mod pins: they need other versions of what
+// the other programs need, too.
+func MinIOTool(t *testing.T, name string) string {
+	t.Helper()
+	return tool(t, "test/minio", name)
+}
+
+func tool(t *testing.T, module, name string) string {
+	t.Helper()
 	defer lock()()
 	cmd := exec.Command("go", "tool", "-n", name)
-	cmd.Dir = filepath.Join(RepoRoot, "test/tools")
+	cmd.Dir = filepath.Join(RepoRoot, module)
 	var log bytes.Buffer
 	cmd.Stderr = &log
 	path, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("building %s: %v\n%s\nin test/tools, try: go tool -n %s", name, err, log.Bytes(), name)
+		t.Fatalf("building %s: %v\n%s\nin %s, try: go tool -n %s", name, err, log.Bytes(), module, name)
 	}
 	return strings.TrimSpace(string(path))
 }
