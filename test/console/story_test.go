@@ -81,3 +81,33 @@ func TestStory(t *testing.T) {
 		return send(t, tb, "OPTIONS", "/photos/1.jpg", harness.PreflightHeader("https://app.example.com", "PUT", "content-type,x-upload-id")).StatusCode == 200
 	})
 }
+
+// The missing line is added to rule blocks as a line of them, which the Caddyfile takes.
+func TestStoryOfRuleBlocks(t *testing.T) {
+	const blocks = "rule app {\n\t\torigin https://app.example.com\n\t\tmethod PATCH\n\t}"
+	tb := harness.StartTestbed(t, harness.TestbedConfig{Site: "oss_cors {\n\tname testbed\n\t" + blocks + "\n}\nrespond ok"})
+	preflight := harness.PreflightHeader("https://app.example.com", "PATCH", "x-upload-id")
+	send(t, tb, "OPTIONS", "/", preflight)
+	tab := open(t, startConsole(t, tb.Admin), 1280, 900)
+	waitFor(t, tab, `document.querySelector('#origins button')?.textContent === 'https://app.example.com'`)
+	run(t, tab, clickText("#origins", "https://app.example.com"))
+	waitFor(t, tab, `document.querySelector('#actions button')`)
+	run(t, tab, chromedp.Click("#actions button"))
+	waitFor(t, tab, `document.getElementById('changes').innerText.includes('1 of 1 different denial would be allowed')`)
+	candidate := evaluate[string](t, tab, `document.getElementById('candidate').value`)
+	if !strings.Contains(candidate, "\t\theader x-upload-id\n") {
+		t.Errorf("the candidate rules are\n%s", candidate)
+	}
+	caddyfile, err := os.ReadFile(filepath.Join(tb.Dir, "Caddyfile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rule, _ := strings.Cut(candidate, "{\n")
+	rule = strings.TrimSuffix(strings.TrimSpace(rule), "}")
+	if err := harness.Load(tb.Admin, strings.Replace(string(caddyfile), blocks, rule, 1)); err != nil {
+		t.Fatalf("%v\n%s", err, candidate)
+	}
+	if status := send(t, tb, "OPTIONS", "/", preflight).StatusCode; status != 200 {
+		t.Errorf("then the preflight is answered %d", status)
+	}
+}

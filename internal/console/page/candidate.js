@@ -31,7 +31,7 @@ export async function check() {
   byId('differences').replaceChildren();
   if (!text.trim()) {
     byId('problems').replaceChildren();
-    return say('Write a CORSConfiguration document, or start from the rules in force.');
+    return say('Write rules as XML, JSON or rule blocks, or start from the rules in force.');
   }
   try {
     const result = await call('POST', '/oss_cors/check', {document: text, ruleset: rulesetName()});
@@ -139,24 +139,42 @@ async function start() {
 
 const escapeXML = (text) => text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
 
-// addToCandidate adds an element to the rule with this number, behind the last of its kind. It
-// goes on with the candidate rules, or begins with the rules in force if there are none.
+// forms are how rules begin and end, and how values stand in them, in XML and in rule blocks.
+const forms = {
+  xml: {
+    begins: /<CORSRule[\s>]/, ends: /<\/CORSRule>/,
+    elements: ['ID', 'AllowedOrigin', 'AllowedMethod', 'AllowedHeader'],
+    has: (line, element) => line.includes(`<${element}>`),
+    line: (element, value) => `    <${element}>${escapeXML(value)}</${element}>`,
+  },
+  blocks: {
+    begins: /^\s*rule\b.*\{\s*$/, ends: /^\s*\}/,
+    elements: ['origin', 'method', 'header'],
+    has: (line, word) => line.trim().startsWith(`${word} `),
+    line: (word, value) => `\t\t${word} ${value}`,
+  },
+};
+
+// addToCandidate adds a value to the rule with this number, behind the last of its kind. It goes
+// on with the candidate rules, or begins with the rules in force if there are none.
 export async function addToCandidate(name, number, {element, value}) {
   if (!editor.value.trim()) await start();
+  const form = editor.value.trimStart().startsWith('<') ? forms.xml : forms.blocks;
+  if (form === forms.blocks) element = element.replace('Allowed', '').toLowerCase();
   const lines = editor.value.split('\n');
-  const first = lines.flatMap((line, i) => (/<CORSRule[\s>]/.test(line) ? [i] : []))[number - 1];
+  const first = lines.flatMap((line, i) => (form.begins.test(line) ? [i] : []))[number - 1];
   if (first === undefined) return say(`Rule ${number} is not in the candidate rules.`);
-  const end = lines.findIndex((line, i) => i > first && line.includes('</CORSRule>'));
+  const end = lines.findIndex((line, i) => i > first && form.ends.test(line));
   let at = first;
-  for (const kind of ['ID', 'AllowedOrigin', 'AllowedMethod', 'AllowedHeader']) {
-    for (let i = first; i < end; i++) if (lines[i].includes(`<${kind}>`)) at = Math.max(at, i);
+  for (const kind of form.elements) {
+    for (let i = first + 1; i < end; i++) if (form.has(lines[i], kind)) at = Math.max(at, i);
     if (kind === element) break;
   }
-  lines.splice(at + 1, 0, `    <${element}>${escapeXML(value)}</${element}>`);
+  lines.splice(at + 1, 0, form.line(element, value));
   editor.value = lines.join('\n');
   byId('candidate-panel').scrollIntoView({block: 'start'});
   await check();
-  goTo(at + 2, 5);
+  goTo(at + 2, 1);
 }
 
 // download saves what was typed if that is XML, else the same rules as XML; rule blocks that XML
