@@ -57,9 +57,12 @@ func (e *logEntry) request(dialect corsrules.Dialect) corsrules.Request {
 	}})
 }
 
-// couldBeCORS reports whether a line can be of a request that the rules apply to. It spares
-// decoding all others.
-func couldBeCORS(line []byte) bool {
+// couldBeCORS reports whether a line can be of a request that the rules apply to: to S3, every
+// OPTIONS is a preflight. It spares decoding all others.
+func couldBeCORS(line []byte, dialect corsrules.Dialect) bool {
+	if dialect == corsrules.DialectS3 && bytes.Contains(line, []byte(`"OPTIONS"`)) {
+		return true
+	}
 	return bytes.Contains(line, []byte(`"Origin":`)) || bytes.Contains(line, []byte(`"Access-Control-Request-Method":`))
 }
 

@@ -187,6 +187,8 @@ func TestCommands(t *testing.T) {
 		{"replay-suggest-vary-to-s3", 0, []string{"replay", "--suggest", "--allow-origin", "https://b.example.com", "--to", "s3-json", "access.log"}},
 		{"replay-suggest-no-such-form", 2, []string{"replay", "--suggest", "--allow-origin", "https://b.example.com", "--to", "gcs", "access.log"}},
 		{"replay-blocks", 1, []string{"replay", "--rules", "blocks.caddyfile", "access.log"}},
+		{"replay-dialect", 0, []string{"replay", "--rules", "cors.xml", "--dialect", "s3", "access.log"}},
+		{"replay-no-such-dialect", 2, []string{"replay", "--rules", "cors.xml", "--dialect", "gcs", "access.log"}},
 		{"replay-no-rules", 2, []string{"replay", "access.log"}},
 		{"replay-no-log", 2, []string{"replay", "--rules", "cors.xml"}},
 		{"replay-no-file", 2, []string{"replay", "--rules", "cors.xml", "missing.log"}},

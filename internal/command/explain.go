@@ -49,7 +49,7 @@ else by the actual request; 1 if not; 2 if nothing could be evaluated.`,
 	cmd.Flags().Bool("verbatim", false, "evaluate origin, method and headers exactly as given, not what a browser would send")
 	cmd.Flags().Bool("response-vary", false, "as response_vary in the Caddyfile")
 	cmd.Flags().Bool("allow-credentials", false, "as allow_credentials in the Caddyfile")
-	cmd.Flags().String("dialect", "oss", "as dialect in the Caddyfile, a `name`: oss or s3")
+	addDialect(cmd)
 	addSite(cmd)
 	addMaxRules(cmd)
 	addAddress(cmd)
@@ -106,9 +106,8 @@ func newExplainer(cmd *cobra.Command) (explainer, error) {
 	var policy corsrules.Policy
 	policy.ResponseVary, _ = cmd.Flags().GetBool("response-vary")
 	policy.AllowCredentials, _ = cmd.Flags().GetBool("allow-credentials")
-	dialect, _ := cmd.Flags().GetString("dialect")
-	if policy.Dialect, err = corsrules.DialectNamed(dialect); err != nil {
-		return nil, usageError("--dialect: " + err.Error())
+	if policy.Dialect, err = dialectOf(cmd); err != nil {
+		return nil, err
 	}
 	f, err := readRules(cmd, file, policy)
 	if err != nil {

@@ -29,7 +29,7 @@ const (
 
 func replayCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "replay --rules <candidate> [--live <file>] [--bucket <name>] [--suggest --allow-origin <origin>… [--to <form>]] <access log>… [--site <address>] [--max-rules <n>] [--json]",
+		Use:   "replay --rules <candidate> [--live <file>] [--bucket <name>] [--suggest --allow-origin <origin>… [--to <form>]] <access log>… [--dialect oss|s3] [--site <address>] [--max-rules <n>] [--json]",
 		Short: "Shows what candidate rules would change for the requests in an access log",
 		Long: `Evaluates the requests in Caddy's access logs (JSON, plain or gzip; - is the standard
 input) by candidate rules, and shows which outcomes would change, by origin, method and
@@ -51,6 +51,7 @@ Exit status: 0 if no outcome changes; 1 if one does; 2 if a file could not be re
 	cmd.Flags().Bool("suggest", false, "print rules for the origins of --allow-origin")
 	cmd.Flags().String("to", "oss-xml", "the `form` of the suggested rules: "+formNames())
 	cmd.Flags().StringSlice("allow-origin", nil, "the `origins` to allow, each exact or with one *, with commas between them; may be repeated")
+	addDialect(cmd)
 	addSite(cmd)
 	addMaxRules(cmd)
 	return commandOfMany(cmd, runReplay)
@@ -159,7 +160,7 @@ func (r *replay) handle(lines []byte) {
 	var n replayResult
 	for line := range bytes.Lines(lines) {
 		n.Lines++
-		if !couldBeCORS(line) {
+		if !couldBeCORS(line, r.dialect) {
 			continue
 		}
 		entry, ok := parseLogLine(line)

@@ -26,9 +26,28 @@ func addSite(cmd *cobra.Command) {
 	cmd.Flags().String("site", "", "which oss_cors directive of a Caddyfile: its site `address`, or its name")
 }
 
-// compileFile compiles the rules of a file.
+func addDialect(cmd *cobra.Command) {
+	cmd.Flags().String("dialect", "oss", "as dialect in the Caddyfile, a `name`: oss or s3")
+}
+
+// dialectOf returns the command's --dialect, if it has that.
+func dialectOf(cmd *cobra.Command) (corsrules.Dialect, error) {
+	name, _ := cmd.Flags().GetString("dialect")
+	dialect, err := corsrules.DialectNamed(name)
+	if err != nil {
+		return dialect, usageError("--dialect: " + err.Error())
+	}
+	return dialect, nil
+}
+
+// compileFile compiles the rules of a file, and returns whose decisions a handler with them
+// makes.
 func compileFile(cmd *cobra.Command, file string) (*corsrules.Ruleset, corsrules.Dialect, error) {
-	f, err := readRules(cmd, file, corsrules.Policy{})
+	dialect, err := dialectOf(cmd)
+	if err != nil {
+		return nil, 0, err
+	}
+	f, err := readRules(cmd, file, corsrules.Policy{Dialect: dialect})
 	if err != nil {
 		return nil, 0, err
 	}

@@ -108,7 +108,7 @@ func newSuggestion(origins []string) (*suggestion, error) {
 
 func (s *suggestion) handle(lines []byte) {
 	for line := range bytes.Lines(lines) {
-		if !couldBeCORS(line) {
+		if !couldBeCORS(line, corsrules.DialectOSS) {
 			continue
 		}
 		entry, ok := parseLogLine(line)
