@@ -48,6 +48,7 @@ type soak struct {
 	config      []byte
 	generations generations
 	server      flakyOrigin
+	sources     *sources
 	reloads     periods
 	tally       tally
 }
@@ -55,7 +56,8 @@ type soak struct {
 // TestSoak loads Caddy at full speed while its rules change every second, its configuration
 // is reloaded, with success and without, its origin server dies and returns, and clients
 // misbehave in every way. Each response is checked against the rules that were in force during
-// the request; in the end, every counter is checked against the responses.
+// the request; in the end, every counter is checked against the responses. Meanwhile a second
+// Caddy has its rules from sources that are in trouble.
 func TestSoak(t *testing.T) {
 	duration := soakInTests
 	long := os.Getenv("SOAKTIME") != ""
@@ -66,17 +68,19 @@ func TestSoak(t *testing.T) {
 	s := startSoak(t)
 	s.work(t, min(duration/10, 5*time.Second)) // what pools and caches hold is there before
 	s.settle()
-	before := s.sample(t)
+	before, sourcesBefore := sampleOf(t, s.Testbed), sampleOf(t, s.sources.Testbed)
 	s.tally.reset(s.counts(t))
 
 	during, events := s.work(t, duration)
+	s.sources.expectWell(t)
 	s.settle()
-	after := s.sample(t)
+	after, sourcesAfter := sampleOf(t, s.Testbed), sampleOf(t, s.sources.Testbed)
+	expectSmall(t, sourcesBefore, sourcesAfter)
 
 	s.tally.compare(t, s.counts(t))
-	s.expectFlat(t, before, after, during)
+	expectFlat(t, before, after, during)
 	if long && !t.Failed() {
-		report.WriteSection(t, "reliability.md", "soak", about+"\n\n"+s.report(duration, events, before, during, after))
+		report.WriteSection(t, "reliability.md", "soak", about+"\n\n"+s.report(duration, events, before, during, after, sourcesBefore, sourcesAfter))
 	}
 }
 
@@ -85,6 +89,7 @@ func startSoak(t *testing.T) *soak {
 	s.server.start(t)
 	s.Testbed = harness.StartTestbed(t, harness.TestbedConfig{Rules: soakRules(0), Site: fmt.Sprintf(soakSite, s.server.port), Files: map[string]string{"shadow.xml": soakRules(shadowGeneration)}})
 	s.config = adapted(t, s.Testbed)
+	s.sources = startSources(t)
 	s.generations.begin(0, time.Now())
 	s.generations.done(time.Now())
 	return s
@@ -108,6 +113,9 @@ func (s *soak) work(t *testing.T, duration time.Duration) (during []sample, even
 				client.run(s, round)
 			}
 		})
+	}
+	for range sourcesClients {
+		clients.Go(func() { s.sources.run(t, &s.tally, stop) })
 	}
 	during, events = s.disturb(t, duration)
 	close(stop)
@@ -134,7 +142,7 @@ func (s *soak) disturb(t *testing.T, duration time.Duration) (during []sample, e
 		{"reloads of the configuration", soakReload, s.reload},
 		{"reloads that were refused", soakFailedReload, s.failReload},
 		{"deaths of the origin server", soakOutage, func(*testing.T, int) { s.server.die() }},
-		{"", max(duration/20, time.Second), func(t *testing.T, _ int) { during = append(during, s.sample(t)) }},
+		{"", max(duration/20, time.Second), func(t *testing.T, _ int) { during = append(during, sampleOf(t, s.Testbed)) }},
 	}
 	for time.Since(begin) < duration && !s.tally.failed() {
 		for _, event := range schedule {
@@ -146,9 +154,15 @@ func (s *soak) disturb(t *testing.T, duration time.Duration) (during []sample, e
 		if s.server.away.runs(soakDown) {
 			s.server.live(t)
 		}
+		for _, trouble := range s.sources.troubles {
+			trouble.step(t, time.Since(begin))
+		}
 		time.Sleep(10 * time.Millisecond)
 	}
 	s.server.live(t)
+	for _, trouble := range s.sources.troubles {
+		trouble.stop()
+	}
 	delete(events, "")
 	return during, events
 }
@@ -243,10 +257,10 @@ func (gs *generations) between(from, to time.Time) (possible []int) {
 // sample is what Caddy uses at a time.
 type sample struct{ heap, goroutines int }
 
-func (s *soak) sample(t *testing.T) sample {
+func sampleOf(t *testing.T, tb *harness.Testbed) sample {
 	t.Helper()
-	heap := s.Heap(t)
-	goroutines, _ := s.Goroutines(t)
+	heap := tb.Heap(t)
+	goroutines, _ := tb.Goroutines(t)
 	return sample{heap, goroutines}
 }
 
@@ -260,13 +274,20 @@ func largest(samples []sample) (most sample) {
 	return most
 }
 
-// expectFlat fails the test if something grows with time.
-func (s *soak) expectFlat(t *testing.T, before, after sample, during []sample) {
+const heapSlack, goroutineSlack = 8 << 20, 50
+
+// expectSmall fails the test if something has grown.
+func expectSmall(t *testing.T, before, after sample) {
 	t.Helper()
-	const heapSlack, goroutineSlack = 8 << 20, 50
 	if after.heap > before.heap+heapSlack || after.goroutines > before.goroutines+goroutineSlack {
 		t.Errorf("%+v before, and %+v after", before, after)
 	}
+}
+
+// expectFlat fails the test if something grows with time.
+func expectFlat(t *testing.T, before, after sample, during []sample) {
+	t.Helper()
+	expectSmall(t, before, after)
 	half := len(during) / 2
 	early, late := largest(during[:half]), largest(during[half:])
 	if late.heap > early.heap+heapSlack || late.goroutines > early.goroutines+2*goroutineSlack {
@@ -274,7 +295,7 @@ func (s *soak) expectFlat(t *testing.T, before, after sample, during []sample) {
 	}
 }
 
-func (s *soak) report(duration time.Duration, events map[string]int, before sample, during []sample, after sample) string {
+func (s *soak) report(duration time.Duration, events map[string]int, before sample, during []sample, after, sourcesBefore, sourcesAfter sample) string {
 	var b strings.Builder
 	rows := [][]string{{fmt.Sprintf("in %s", duration), "number"}}
 	for _, name := range keysInOrder(s.tally.asked) {
@@ -289,6 +310,7 @@ func (s *soak) report(duration time.Duration, events map[string]int, before samp
 		[]string{"answers 502, or cut off, for an origin server that was away", fmt.Sprint(s.tally.outages)},
 		[]string{"connections that Caddy closed at a reload, before an answer", fmt.Sprint(s.tally.cut)},
 		[]string{"counters compared with the answers, all exact but for what had none", fmt.Sprint(len(s.tally.answers))})
+	rows = append(rows, s.sources.rows()...)
 	b.WriteString(report.MarkdownTable(rows))
 	b.WriteString("\n")
 	usage := func(name string, at sample) []string {
@@ -301,6 +323,8 @@ func (s *soak) report(duration time.Duration, events map[string]int, before samp
 		usage("at most, in the first half", largest(during[:half])),
 		usage("at most, in the second half", largest(during[half:])),
 		usage("after, idle", after),
+		usage("the second Caddy before, idle", sourcesBefore),
+		usage("the second Caddy after, idle", sourcesAfter),
 	}))
 	return b.String()
 }
