@@ -51,7 +51,7 @@ func (d *bucketDocument) load(content *parsedContent) {
 		d.publish(content.rules)
 		d.log().Info(inForce, zap.Int("rules", content.rules.Len()))
 	case d.rules == nil:
-		d.rules = d.counted(corsrules.Compile(new(corsrules.Configuration)), nil)
+		d.rules = d.newRules(corsrules.Compile(new(corsrules.Configuration)), nil)
 		d.failed(content.err, deniesAll)
 	case d.status.Loaded.IsZero():
 		d.failed(content.err, deniesAll)
@@ -67,10 +67,10 @@ func (d *bucketDocument) publish(rs *corsrules.Ruleset) {
 	} else {
 		hits = d.buckets.overflow.hits()
 	}
-	d.rules, d.status = d.counted(rs, hits), Status{Loaded: time.Now()}
+	d.rules, d.status = d.newRules(rs, hits), Status{Loaded: time.Now()}
 }
 
-func (d *bucketDocument) counted(rs *corsrules.Ruleset, hits []*metrics.Rule) *Rules {
+func (d *bucketDocument) newRules(rs *corsrules.Ruleset, hits []*metrics.Rule) *Rules {
 	handle := d.handle
 	if handle == nil {
 		handle = d.buckets.overflow.handle

@@ -48,12 +48,12 @@ type buckets struct {
 	refresh           time.Duration
 	now               clock
 
-	ctx                    context.Context // of the configuration
-	firstReads, laterReads chan struct{}   // slots for reads: of buckets that are not loaded, and that are
-	outage                 outage
-	overflow               *overflow // counts for all buckets without counters of their own
-	other                  *Rules    // for all buckets without a document
-	findings               bucketFindings
+	ctx                        context.Context // of the configuration
+	unloadedReads, loadedReads chan struct{}   // slots for reads: of buckets that are not loaded, and that are
+	outage                     outage
+	overflow                   *overflow // counts for all buckets without counters of their own
+	other                      *Rules    // for all buckets without a document
+	findings                   bucketFindings
 
 	loaded sync.Map // *bucket by name: those that have a document
 
@@ -75,7 +75,7 @@ func (bs *buckets) open(ctx context.Context, options RefreshOptions, opts *Optio
 	bs.now = newClock()
 	bs.unloaded = map[string]*bucket{}
 	bs.findings.warned = map[string]warnedOf{}
-	bs.firstReads, bs.laterReads = make(chan struct{}, maxReads/2), make(chan struct{}, maxReads/2)
+	bs.unloadedReads, bs.loadedReads = make(chan struct{}, maxReads/2), make(chan struct{}, maxReads/2)
 	bs.outage.buckets = bs
 	bs.overflow = &overflow{
 		handle:   opts.Store.Open(metrics.OtherBuckets, opts.metricsOptions()),

@@ -15,8 +15,9 @@ import (
 // Document is the one rules document of a source: it parses, checks and publishes what Load
 // gives it, and keeps the last good rules in force while that is bad.
 //
-// Load and Failed are for one goroutine at a time. After the first Load, Close may run
-// concurrently with them. All other methods may be called from any goroutine at any time.
+// The methods that change it must not run concurrently with each other; Close may run
+// concurrently with them once there are rules. Rules, Status and Report may be called from
+// any goroutine at any time.
 type Document struct {
 	name    string
 	parsing corsrules.Options
@@ -26,8 +27,8 @@ type Document struct {
 	status  atomic.Pointer[Status]
 	handle  *metrics.Handle // from the first publication on; nil: nothing is counted
 
-	// sum is of the content in force. It is atomic because a read that is not waited for any
-	// more compares what it read with it, when it returns at last.
+	// sum is of the content in force. It is atomic because a read that timed out may
+	// still compare with it.
 	sum atomic.Pointer[[sha256.Size]byte]
 }
 
@@ -54,7 +55,7 @@ func NewDocument(name, file string, maxRules int, opts *Options) *Document {
 	return d
 }
 
-// Rules returns the rules in force; nil before the first Load that succeeded, or Unavailable.
+// Rules returns the rules in force; nil until Load succeeds or Unavailable is called.
 func (d *Document) Rules() *Rules { return d.current.Load() }
 
 // Status returns what became of the content; the zero Status while there are no rules.

@@ -17,8 +17,7 @@ func init() {
 // maxFileReads bounds the reads of a file that hang, one after another, as on a lost mount.
 const maxFileReads = 8
 
-// File reads the rules from a file, and again whenever its content changes. A file that
-// is missing, empty or bad stops Caddy's start; one that becomes so later leaves the last
+// File reads the rules from a file, and reads it again every Refresh. A file that is missing, empty or bad stops Caddy's start; one that becomes so later leaves the last
 // good rules in force.
 type File struct {
 	// Path is the file, relative to the working directory. Global placeholders such

@@ -19,13 +19,15 @@ import (
 //	absent   no document, < refresh ago           "CORS is not enabled"
 //	failing  the last read failed, < refresh ago, the last good rules, or the error
 //	         or one still hangs
-//	stale    nothing so new                       what a read finds; see patience
+//	stale    nothing so new                       what a read finds; the last good rules
+//	                                              where it takes longer than patience
 //
 //	state    a read begins                        a request waits for a read
 //	fresh    no                                   no
 //	due      once refresh/2 is over               no
 //	absent   no                                   no
-//	failing  refresh/2 after the failure          no; for patience if there are no rules
+//	failing  refresh/2 after the failure, twice   no; for patience if there are no rules
+//	         that for each read that hangs
 //	stale    with the first request               for patience
 //
 // So a change is in force within refresh, and the last good rules stay in force while there
@@ -58,8 +60,7 @@ func newClock() clock {
 // never is before everything.
 const never time.Duration = math.MinInt64 / 2
 
-// state returns the bucket's state at a time. The caller holds the lock, as for all methods
-// but rules and those that a read calls.
+// state returns the bucket's state at a time. The caller holds b.mu.
 func (b *bucket) state(now time.Duration) state {
 	age, refresh := now-b.freshAsOf, b.buckets.refresh
 	switch {
@@ -75,7 +76,7 @@ func (b *bucket) state(now time.Duration) state {
 	return fresh
 }
 
-// patience is how long after a read has begun a request waits for it.
+// patience is how long after a read has begun a request waits for it. The caller holds b.mu.
 func (b *bucket) patience(s state) time.Duration {
 	switch {
 	case s == stale && b.document == nil:
@@ -106,7 +107,7 @@ func (b *bucket) rules(ctx context.Context) (*Rules, error) {
 	return nil, nil
 }
 
-// answer returns what is known.
+// answer returns what is known. The caller holds b.mu.
 func (b *bucket) answer(ctx context.Context, s state) (*Rules, error) {
 	switch {
 	case b.document != nil:
@@ -119,9 +120,8 @@ func (b *bucket) answer(ctx context.Context, s state) (*Rules, error) {
 	return b.buckets.other, fmt.Errorf("bucket %s: its rules have not been read yet: %w", b.name, cmp.Or(ctx.Err(), context.DeadlineExceeded))
 }
 
-// await reports whether the read under way ends before ctx does and the time comes. It
-// gives up the lock while it waits. The read may have begun too long ago for a request: the
-// next one will not have.
+// await reports whether the read under way ends before ctx does and the time comes. The caller
+// holds b.mu, which await unlocks while it waits.
 func (b *bucket) await(ctx context.Context, until time.Duration) bool {
 	reading, timer := b.reading, time.NewTimer(until-b.buckets.now())
 	defer timer.Stop()
@@ -136,25 +136,26 @@ func (b *bucket) await(ctx context.Context, until time.Duration) bool {
 	return false
 }
 
-// maxBackoff bounds the time until the next read of a document whose reads hang: 2^20 times
-// half of refresh.
-const maxBackoff = 20
+// maxBackoffShift bounds the time until the next read of a document whose reads hang: 2^20
+// times half of refresh.
+const maxBackoffShift = 20
 
 // mayRead reports whether a read may begin. After a failure it waits twice as long for each
-// earlier read that still hangs, because each of them holds a slot.
+// earlier read that still hangs, because each of them holds a slot. The caller holds b.mu.
 func (b *bucket) mayRead(now time.Duration) bool {
 	if b.lastError != nil {
-		return now-b.lastFailure >= b.buckets.refresh/2<<min(b.hanging, maxBackoff)
+		return now-b.lastFailure >= b.buckets.refresh/2<<min(b.hanging, maxBackoffShift)
 	}
 	return now >= b.nextRead
 }
 
+// startRead starts a read. The caller holds b.mu.
 func (b *bucket) startRead() {
 	b.lastVersion++
 	b.reading = &bucketRead{began: b.buckets.now(), version: b.lastVersion, done: make(chan struct{})}
-	slots := b.buckets.firstReads
+	slots := b.buckets.unloadedReads
 	if b.document != nil {
-		slots = b.buckets.laterReads
+		slots = b.buckets.loadedReads
 	}
 	go b.read(b.reading, slots)
 }

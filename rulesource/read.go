@@ -17,12 +17,12 @@ const (
 	// browser's user waits.
 	readDeadline = 3 * time.Second
 
-	// settleTime is how long a document must not have been written before it is read.
+	// settleTime is how long a document must be unchanged before its content is used.
 	// Times of change are no finer than the kernel's tick, at most 10 ms: two changes
 	// within one leave the same time.
 	settleTime = 20 * time.Millisecond
 
-	// maxLooks is how often a document is read that changes while it is.
+	// maxLooks is how many times a read is repeated when the document changes meanwhile.
 	maxLooks = 3
 )
 
@@ -38,7 +38,7 @@ func callWithin[T any](ctx context.Context, slots chan struct{}, call func() (T,
 	select {
 	case slots <- struct{}{}:
 	case <-ctx.Done():
-		return none, fmt.Errorf("not begun, because others have not ended: %w", ctx.Err())
+		return none, fmt.Errorf("not started, because earlier reads have not returned: %w", ctx.Err())
 	}
 	done := make(chan result, 1)
 	go func() {
@@ -75,8 +75,8 @@ func newLook(size int64, modified time.Time) look {
 	return l
 }
 
-// isSettled reports whether the document has not been written for settleTime. Where the
-// clocks differ, it is taken to be so: the second look still finds most changes.
+// isSettled reports whether the last write is at least settleTime away, by either clock, or
+// its time is not known: the second look still finds most changes.
 func (l look) isSettled() bool {
 	return time.Since(time.Unix(0, l.modified)).Abs() >= settleTime
 }
@@ -108,8 +108,8 @@ func readSettled(ctx context.Context, document reader, inForce func([]byte) bool
 // regularFile reads a document from a file by its path.
 type regularFile string
 
-// read opens the file without waiting, as a named pipe without a writer would have it
-// wait, and looks at it while it is open, when nobody can put another in its place.
+// read opens the file with O_NONBLOCK, because opening a named pipe would block. It calls Stat
+// on the open file, so that the content and the size are of the same file.
 func (path regularFile) read(context.Context) ([]byte, look, error) {
 	f, err := os.OpenFile(string(path), os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {

@@ -67,14 +67,15 @@ func withoutURL(err error) error {
 
 const overHTTP = "the CORS rules are fetched over HTTP: anybody on the way can change them; use https"
 
-// newRemote returns a document that identity, which may be a secret, tells from all others.
+// newRemote returns a remote for a document. The identity, which may be a secret, distinguishes
+// its saved copy from all others.
 func newRemote(document *Document, storage certmagic.Storage, identity string, fetch func(context.Context) ([]byte, error)) *remote {
 	key := path.Join(DefaultPrefix, "last_good", fmt.Sprintf("%x", sha256.Sum256([]byte(identity))))
 	return &remote{document: document, storage: storage, key: key, slots: make(chan struct{}, 1), fetch: fetch}
 }
 
-// open loads the document. It fails if that is faulty or refused; while the server is in
-// trouble it makes do with the last good content, or none.
+// open loads the document. It fails if the document is faulty or refused. If the server is in
+// trouble, it uses the last good content, if there is any.
 func (r *remote) open(ctx context.Context) error {
 	err := r.update(ctx)
 	switch {
@@ -165,7 +166,7 @@ func (r *remote) save(ctx context.Context) {
 		return
 	}
 	content := r.unsaved
-	_, err := r.stored(ctx, func(ctx context.Context) ([]byte, error) {
+	_, err := r.callStorage(ctx, func(ctx context.Context) ([]byte, error) {
 		return nil, r.storage.Store(ctx, r.key, content)
 	})
 	if err != nil {
@@ -178,7 +179,7 @@ func (r *remote) save(ctx context.Context) {
 // loadLastGood puts in force what an earlier start, or another proxy, has saved.
 func (r *remote) loadLastGood(ctx context.Context) error {
 	var savedAt time.Time
-	content, err := r.stored(ctx, func(ctx context.Context) ([]byte, error) {
+	content, err := r.callStorage(ctx, func(ctx context.Context) ([]byte, error) {
 		info, err := r.storage.Stat(ctx, r.key)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, errors.New("none were saved")
@@ -202,8 +203,8 @@ func (r *remote) loadLastGood(ctx context.Context) error {
 	return r.document.loadAsOf(content, savedAt)
 }
 
-// stored bounds a call of the storage in time.
-func (r *remote) stored(ctx context.Context, call func(context.Context) ([]byte, error)) ([]byte, error) {
+// callStorage bounds a call of the storage in time.
+func (r *remote) callStorage(ctx context.Context, call func(context.Context) ([]byte, error)) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, readDeadline)
 	defer cancel()
 	return callWithin(ctx, r.slots, func() ([]byte, error) { return call(ctx) })

@@ -26,18 +26,19 @@ type Source interface {
 	// Rules returns the rules in force for a bucket, which a source of one document
 	// need not look at; it is empty where the request names none. It is called for
 	// each request, from any goroutine, and never returns nil. An error means that the
-	// rules could not be reached and none are known; the Rules then only count.
+	// rules could not be reached and none are known; the returned Rules then have no
+	// Ruleset, and are for Count only.
 	Rules(ctx context.Context, bucket string) (*Rules, error)
 }
 
-// What else a Source can do, it says by implementing one of the following.
+// A Source can also implement the following.
 
 // PerBucket is a Source that has rules for each of many buckets, and so needs to be told
 // which one a request is for.
 type PerBucket interface {
 	Source
 
-	// PerBucket is not called.
+	// PerBucket marks the type. It is never called.
 	PerBucket()
 }
 
@@ -45,9 +46,9 @@ type PerBucket interface {
 type Reporter interface {
 	Source
 
-	// Reports may be called from any goroutine. Those of many buckets are of the buckets
-	// that are loaded, sorted by name, and of metrics.OtherBuckets, which all others
-	// count as. A source of one document has one.
+	// Reports returns a report for each rule set: one for a source of one document; for a
+	// source of many buckets one for each bucket that is loaded, sorted by name, and then
+	// one for metrics.OtherBuckets. It may be called from any goroutine.
 	Reports() []Report
 }
 
@@ -150,7 +151,7 @@ type Rules struct {
 	// Name is the ruleset label.
 	Name string
 
-	// Metrics is nil where Options.Store was.
+	// Metrics is nil if Options.Store was: then Count must not be called.
 	Metrics *metrics.Handle
 
 	hits        []*metrics.Rule

@@ -150,7 +150,7 @@ func (s *Storage) certain(ctx context.Context, key string, err error) error {
 
 // Load implements Writable.
 func (s *Storage) Load(ctx context.Context, bucket string) ([]byte, error) {
-	return callWithin(ctx, s.firstReads, func() ([]byte, error) {
+	return callWithin(ctx, s.unloadedReads, func() ([]byte, error) {
 		content, _, err := s.document(bucket).read(ctx)
 		return content, err
 	})

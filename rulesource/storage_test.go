@@ -503,8 +503,8 @@ func TestStorage_hangs(t *testing.T) {
 		}{
 			{"a read", load, "no answer"},
 			{"a write", write(1), "may still take place"},
-			{"another write", write(2), "not begun"},
-			{"a deletion", remove, "not begun"},
+			{"another write", write(2), "not started"},
+			{"a deletion", remove, "not started"},
 		} {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()

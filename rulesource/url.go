@@ -27,8 +27,9 @@ const (
 	maxAnswerHeader = 64 << 10
 )
 
-// URL fetches one document over HTTPS or HTTP, and again whenever it has changed. A document
-// that is faulty or refused (a status of 400 to 499) stops Caddy's start. If the server is in
+// URL fetches one document over HTTPS or HTTP, and asks for it again every Refresh. A document
+// that is faulty or refused (any final status but 200, 304, 408, 429 and 5xx, or a redirect that
+// is not followed) stops Caddy's start. If the server is in
 // trouble at a start, the last good document is in force, which Caddy's storage keeps; if
 // there is none, preflights are answered 503 and other requests pass until the server is back.
 // One that is in trouble later leaves the last good rules in force.
@@ -44,7 +45,7 @@ type URL struct {
 	client  http.Client
 	address *url.URL
 
-	// The latest document, and how to find out whether it is still that.
+	// The latest document and its validators.
 	content            []byte
 	etag, lastModified string
 }
@@ -114,9 +115,9 @@ func withoutSecrets(u *url.URL) string {
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}).String()
 }
 
-// checkRedirect follows a redirect to another host, because a server that redirects could as
-// well send that document itself; net/http sends no user information there. It follows none
-// to another scheme, from https to http above all.
+// checkRedirect allows redirects to another host, because the first server is trusted to choose
+// the document; net/http does not send user information there. It refuses a change of scheme,
+// which could be from https to http.
 func checkRedirect(r *http.Request, earlier []*http.Request) error {
 	r.Header.Del("Referer") // the query is a secret
 	switch {
