@@ -182,7 +182,7 @@ func TestCallWithin(t *testing.T) {
 		if _, err := within(func() (string, error) { <-hangs; return "late", nil }); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "no answer") {
 			t.Errorf("a call that hangs: %v", err)
 		}
-		if _, err := within(at); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "not begun") {
+		if _, err := within(at); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "not started") {
 			t.Errorf("while it hangs, another: %v", err)
 		}
 		close(hangs)
