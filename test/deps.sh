@@ -20,6 +20,7 @@ need promtool prometheus golang-github-prometheus prometheus
 need redis-server redis-server redis redis
 need curl curl curl curl
 need jq jq jq jq
+need dpkg-divert dpkg dpkg dpkg
 need openssl openssl openssl openssl
 need node nodejs nodejs node
 need npm npm nodejs-npm node

@@ -1,4 +1,4 @@
-// Package examples does what the examples' READMEs, README.md and docs/migration.md say, and
+// Package examples does what the examples' READMEs, docs/install.md and docs/migration.md say, and
 // checks the compose files against the Caddyfiles. The examples that need a browser, a store
 // or Prometheus are run in browsers, stores and observability.
 //

@@ -14,13 +14,18 @@ import (
 )
 
 // blocks returns the blocks of a language in one of the repository's documents.
-func blocks(t *testing.T, document, language string) (found []string) {
+func blocks(t *testing.T, document, language string) []string {
 	t.Helper()
-	for _, match := range regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(harness.ReadRepo(t, document), -1) {
-		found = append(found, match[1])
-	}
+	found := blocksOf(harness.ReadRepo(t, document), language)
 	if len(found) == 0 {
 		t.Fatalf("%s has no block of %s", document, language)
+	}
+	return found
+}
+
+func blocksOf(text, language string) (found []string) {
+	for _, match := range regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(text, -1) {
+		found = append(found, match[1])
 	}
 	return found
 }
