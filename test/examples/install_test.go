@@ -188,9 +188,15 @@ func TestInstallProgram(t *testing.T) {
 	}
 	version := harness.GoList(t, harness.RepoRoot, "-f", "{{.Version}}", "github.com/caddyserver/caddy/v2")
 	page := harness.ReadRepo(t, installPage)
-	for _, pinned := range []string{"`build " + version + " --with " + modulePath + "@v", "`caddy:" + version[1:] + "-builder`", "`caddy:" + version[1:] + "`"} {
-		if !strings.Contains(page, pinned) {
-			t.Errorf("%s does not have %s", installPage, pinned)
+	language := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindStringSubmatch(harness.ReadRepo(t, "go.mod"))[1]
+	for _, said := range []string{
+		"With Go " + language + " or newer:\n",
+		"`build " + version + " --with " + modulePath + "@v",
+		"`caddy:" + version[1:] + "-builder`",
+		"`caddy:" + version[1:] + "`",
+	} {
+		if !strings.Contains(page, said) {
+			t.Errorf("%s does not have %s", installPage, said)
 		}
 	}
 	list := exec.Command("sh", "-ec", lines[1])
