@@ -10,7 +10,7 @@ import (
 // The account of every store that the tests start.
 const (
 	StoreAccessKey = "app"
-	StoreSecretKey = "secret"
+	StoreSecretKey = "app-secret" // MinIO wants eight characters
 	StoreRegion    = "us-east-1"
 )
 

@@ -9,7 +9,7 @@ const bucket = 'private';
 const client = (endpoint) => new S3Client({
   endpoint,
   region: 'us-east-1',
-  credentials: { accessKeyId: 'app', secretAccessKey: 'secret' },
+  credentials: { accessKeyId: 'app', secretAccessKey: 'app-secret' },
   forcePathStyle: true,
   // Or a presigned PUT would carry the checksum of a body that is not known yet.
   requestChecksumCalculation: 'WHEN_REQUIRED',
