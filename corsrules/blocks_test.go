@@ -86,11 +86,11 @@ func TestLintBlocks(t *testing.T) {
 		`Caddyfile:AllowedOrigin:2: "https://*b.example" matches other sites whose names end like it, such as https://evilb.example: write https://*.b.example and https://b.example, each as an argument of its own (glued-wildcard)`,
 		`Caddyfile:AllowedOrigin:3: "https://c.example,https://d.example" is a list, which is compared as one origin: write https://c.example and https://d.example, each as an argument of its own (unmatchable-origin)`,
 		`Caddyfile:AllowedMethod:2: the rule has the method "GET" already: remove this one (duplicate-value)`,
-		`Caddyfile:AllowedHeader:2: header "x-*" matches all that "x-a" does: remove this one, or the wider one if it is too wide (covered-header)`,
+		`Caddyfile:AllowedHeader:2: header "x-*" matches all that "x-a" does: remove "x-a", or "x-*" if that is too wide (covered-header)`,
 		`Caddyfile:AllowedHeader:3: no browser asks for cookie: scripts cannot set it: remove it (forbidden-header)`,
 		`Caddyfile:MaxAgeSeconds:1: no browser keeps a preflight's answer for 100000 seconds: Firefox stops at 86400, Chromium at 7200, Safari at 600: write 86400 or less (max-age-beyond-browsers)`,
 		`Caddyfile:AllowedOrigin:11: "https://a.example/" ends with a slash, which browsers do not send: write https://a.example (path-in-origin)`,
-		`Caddyfile:AllowedMethod:11: no request with method "GET" can reach rule 2: rule app takes it: remove it from this rule, or put the rule above rule app (unreachable-method)`,
+		`Caddyfile:AllowedMethod:11: no request with method "GET" can reach rule 2: rule app matches them first: remove it from this rule, or put the rule above rule app (unreachable-method)`,
 		`Caddyfile:AllowedOrigin:1: a request's origin is echoed in Access-Control-Allow-Origin, and without response_vary a cache may give one origin's response to another: add response_vary to the oss_cors directive (echo-without-vary)`,
 	}
 	if !reflect.DeepEqual(got, want) {

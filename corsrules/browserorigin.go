@@ -110,7 +110,7 @@ func schemeProblem(scheme string) string {
 	case strings.Trim(scheme, letters+"0123456789+-.") != "" || !strings.ContainsRune(letters, rune(scheme[0])):
 		return "does not begin with a scheme"
 	case slices.Contains(noOrigins, scheme):
-		return "matches no browser: no page has an origin with the scheme " + scheme
+		return "matches no browser's origin: no page has an origin with the scheme " + scheme
 	case misspeltScheme(scheme) != "":
 		return "has a misspelt scheme"
 	}
@@ -131,7 +131,7 @@ func portProblem(scheme, port string) string {
 	case port == "":
 		return "ends with a colon, which browsers do not send"
 	case port == defaultPorts[scheme]:
-		return fmt.Sprintf("matches no browser: the port %s is left out of an origin", port)
+		return fmt.Sprintf("matches no browser's origin: the port %s is left out of an origin", port)
 	case err != nil:
 		return fmt.Sprintf("has the port %s: a port is a number up to 65535", quoteShort(port))
 	case port != strconv.FormatUint(n, 10):

@@ -20,7 +20,11 @@ func checkOrigin(form Form, origin string) string {
 	}
 	for _, c := range origin {
 		if unicode.IsSpace(c) || unicode.IsControl(c) {
-			return fmt.Sprintf("%s has a white space or control character (%U), which no origin has: write each origin %s", quoteShort(origin), c, form.apart("AllowedOrigin"))
+			cure := "write each origin " + form.apart("AllowedOrigin")
+			if len(strings.FieldsFunc(origin, func(c rune) bool { return unicode.IsSpace(c) || unicode.IsControl(c) })) == 1 {
+				cure = "remove it"
+			}
+			return fmt.Sprintf("%s has a white space or control character (%U), which no origin has: %s", quoteShort(origin), c, cure)
 		}
 	}
 	return ""
@@ -40,7 +44,7 @@ func checkMethod(form Form, method string) string {
 		return "is empty: give one of " + methodsInWords
 	case isMethod(upper):
 		return quoted + " is not one of " + methodsInWords + ": write " + upper + ", in upper case"
-	case method == "*":
+	case slices.Contains(everyMethod, upper):
 		return quoted + " is not a method: list " + methodsInWords + ", each " + form.apart("AllowedMethod")
 	case upper == "OPTIONS":
 		return quoted + " is not needed: preflights are answered without it; take it out"
@@ -55,6 +59,9 @@ func checkMethod(form Form, method string) string {
 	}
 }
 
+// everyMethod are the words by which other products mean all methods.
+var everyMethod = []string{"*", "ALL", "ANY"}
+
 // forbiddenMethods are those that scripts cannot use
 // (https://fetch.spec.whatwg.org/#forbidden-method).
 var forbiddenMethods = []string{"CONNECT", "TRACE", "TRACK"}
@@ -67,7 +74,7 @@ func checkBlockMethod(method string) string {
 	switch upper := strings.ToUpper(method); {
 	case method == "":
 		return "is empty: give a method such as GET"
-	case method == "*":
+	case slices.Contains(everyMethod, upper):
 		return quoted + " is not a method: list the methods, such as " + methodsInWords
 	case len(splitList(method)) > 1:
 		return quoted + " is a list: write each method " + FormBlocks.apart("AllowedMethod")
@@ -126,6 +133,9 @@ func checkMaxAge(seconds string) string {
 	digits := strings.Trim(seconds, "0123456789") == "" && seconds != ""
 	if n, err := strconv.Atoi(seconds); digits && err == nil && n <= MaxMaxAgeSeconds {
 		return ""
+	}
+	if seconds == "" {
+		return "is empty: write a whole number of seconds, such as 600"
 	}
 	return fmt.Sprintf("%s is not a whole number of seconds from 0 to %d: write digits alone, such as 600", quoteShort(seconds), MaxMaxAgeSeconds)
 }

@@ -230,7 +230,7 @@ func (l *linter) redundant(i int, element string, values []string, covered strin
 		if covered != "" && wider >= 0 {
 			l.report(i, element, k, covered,
 				fmt.Sprintf("%s %s matches all that %s does", l.form.singular(element), quoteShort(values[wider]), quoteShort(value)),
-				"remove this one, or the wider one if it is too wide")
+				fmt.Sprintf("remove %s, or %s if that is too wide", quoteShort(value), quoteShort(values[wider])))
 		}
 	}
 }

@@ -82,14 +82,14 @@ func unsendable(origin string) originProblem {
 			fmt.Sprintf("an origin of %d bytes matches no request: longer ones than %d are not looked at", bytes, MaxOriginBytes),
 			"remove it, or correct it: a host name has at most 253",
 		}
-	case hasPlaceholder(origin):
-		return originProblem{LintPlaceholder, quoted + " matches no browser: " + notExpanded, "write the origin itself, such as https://app.example.com"}
+	case hasPlaceholder(origin), strings.HasPrefix(origin, "$"), strings.Contains(origin, "://$"):
+		return originProblem{LintPlaceholder, quoted + " matches no browser's origin: " + notExpanded, "write the origin itself, such as https://app.example.com"}
 	case len(splitList(origin)) > 1 && !isRegexp(origin):
 		return originProblem{LintUnmatchableOrigin, quoted + " is a list, which is compared as one origin", "write each origin in an AllowedOrigin of its own"}
 	}
 	r := repairOrigin(origin)
 	if r.problem == "" {
-		r.code, r.problem = LintUnmatchableOrigin, "matches no browser: put the * in the place of a host, of its first label or of a port"
+		r.code, r.problem = LintUnmatchableOrigin, "matches no browser's origin: put the * in the place of a host, of its first label or of a port"
 	}
 	return originProblem{r.code, quoted + " " + r.problem, "write what browsers send, such as https://app.example.com"}
 }
@@ -101,7 +101,7 @@ func checkNull(origin string) originProblem {
 	return originProblem{
 		LintNullOrigin,
 		quoteShort(origin) + " lets every site in: any page can send the null origin, from a sandboxed frame",
-		"serve the page from an origin of its own and list that; a local file from http://localhost",
+		"serve the page from an origin of its own, local files from http://localhost, and list that origin",
 	}
 }
 

@@ -37,7 +37,7 @@ func (l *linter) reach(i int, r *CORSRule) {
 	all := preflights.where(anywhere, anywhere)
 	if all.only() {
 		l.report(i, "CORSRule", 0, LintUnreachableRule,
-			fmt.Sprintf("no request can reach rule %s: %s it", l.name(i), l.take(all)),
+			fmt.Sprintf("no request can reach rule %s: %s all of its requests first", l.name(i), l.match(all)),
 			fmt.Sprintf("remove the rule, or put it above %s", l.names(all)))
 		return
 	}
@@ -53,7 +53,7 @@ func (l *linter) reach(i int, r *CORSRule) {
 func (l *linter) reachValue(i int, element string, k int, code, value string, taken takers) {
 	if taken.only() {
 		l.report(i, element, k, code,
-			fmt.Sprintf("no request with %s %s can reach rule %s: %s it", l.form.singular(element), quoteShort(value), l.name(i), l.take(taken)),
+			fmt.Sprintf("no request with %s %s can reach rule %s: %s them first", l.form.singular(element), quoteShort(value), l.name(i), l.match(taken)),
 			fmt.Sprintf("remove it from this rule, or put the rule above %s", l.names(taken)))
 	}
 }
@@ -69,7 +69,7 @@ func (l *linter) unsentExposeHeaders(i int, r *CORSRule, actual takers) {
 			has := func(other string) bool { return strings.EqualFold(other, name) }
 			if !slices.ContainsFunc(l.rules.rules[t.rule].effect.source.ExposeHeaders, has) {
 				l.report(i, "ExposeHeader", k, LintUnsentExposeHeaders,
-					fmt.Sprintf("rule %s matches preflights only, and %s is so exposed to nobody: %s the actual requests, which ask for no headers", l.name(i), name, l.take(actual)),
+					fmt.Sprintf("rule %s decides preflights only, so it does not expose %s to any script: %s the actual requests first, for they do not ask for headers", l.name(i), name, l.match(actual)),
 					fmt.Sprintf("put the rule above %s, or expose %s there", l.names(actual), name))
 				return
 			}
@@ -127,12 +127,12 @@ func (ts takers) only() bool {
 
 func (l *linter) name(i int) string { return l.rules.rules[i].Name() }
 
-func (l *linter) take(ts takers) string {
+func (l *linter) match(ts takers) string {
 	names := l.names(ts)
 	if strings.HasPrefix(names, "rules ") {
-		return names + " take"
+		return names + " match"
 	}
-	return names + " takes"
+	return names + " matches"
 }
 
 // names returns "rule app" or "rules 1, app".

@@ -246,18 +246,18 @@ func TestLint(t *testing.T) {
 	}
 	want := []string{
 		`rules/cors.xml:4:20: a request's origin is echoed in Access-Control-Allow-Origin, and without ResponseVary a cache may give one origin's response to another: add <ResponseVary>true</ResponseVary> to CORSConfiguration, or response_vary to the oss_cors directive (echo-without-vary)`,
-		`rules/cors.xml:5:20: AllowedOrigin "https://*.example.com" matches all that "https://a.example.com" does: remove this one, or the wider one if it is too wide (covered-origin)`,
+		`rules/cors.xml:5:20: AllowedOrigin "https://*.example.com" matches all that "https://a.example.com" does: remove "https://a.example.com", or "https://*.example.com" if that is too wide (covered-origin)`,
 		`rules/cors.xml:7:20: the rule has the AllowedMethod "GET" already: remove this one (duplicate-value)`,
-		`rules/cors.xml:10:7: AllowedHeader "x-oss-*" matches all that "x-oss-date" does: remove this one, or the wider one if it is too wide (covered-header)`,
+		`rules/cors.xml:10:7: AllowedHeader "x-oss-*" matches all that "x-oss-date" does: remove "x-oss-date", or "x-oss-*" if that is too wide (covered-header)`,
 		`rules/cors.xml:12:20: no browser asks for sec-fetch-mode: scripts cannot set it: remove it (forbidden-header)`,
 		`rules/cors.xml:14:19: the rule has the ExposeHeader "ETag" already: remove this one (duplicate-value)`,
 		`rules/cors.xml:15:19: no browser shows Set-Cookie to scripts, exposed or not: remove it (hidden-header)`,
 		`rules/cors.xml:16:20: no browser keeps a preflight's answer for 86401 seconds: Firefox stops at 86400, Chromium at 7200, Safari at 600: write 86400 or less (max-age-beyond-browsers)`,
-		`rules/cors.xml:19:20: no request with AllowedOrigin "https://b.example.com" can reach rule 2: rule all takes it: remove it from this rule, or put the rule above rule all (unreachable-origin)`,
-		`rules/cors.xml:26:20: no request with AllowedMethod "GET" can reach rule 3: rule all takes it: remove it from this rule, or put the rule above rule all (unreachable-method)`,
-		`rules/cors.xml:31:20: no request with AllowedMethod "PUT" can reach rule 4: rule all takes it: remove it from this rule, or put the rule above rule all (unreachable-method)`,
-		`rules/cors.xml:34:19: rule 4 matches preflights only, and x-oss-request-id is so exposed to nobody: rules all, 3 take the actual requests, which ask for no headers: put the rule above rules all, 3, or expose x-oss-request-id there (unsent-expose-headers)`,
-		`rules/cors.xml:36:3: no request can reach rule 5: rules all, 3 take it: remove the rule, or put it above rules all, 3 (unreachable-rule)`,
+		`rules/cors.xml:19:20: no request with AllowedOrigin "https://b.example.com" can reach rule 2: rule all matches them first: remove it from this rule, or put the rule above rule all (unreachable-origin)`,
+		`rules/cors.xml:26:20: no request with AllowedMethod "GET" can reach rule 3: rule all matches them first: remove it from this rule, or put the rule above rule all (unreachable-method)`,
+		`rules/cors.xml:31:20: no request with AllowedMethod "PUT" can reach rule 4: rule all matches them first: remove it from this rule, or put the rule above rule all (unreachable-method)`,
+		`rules/cors.xml:34:19: rule 4 decides preflights only, so it does not expose x-oss-request-id to any script: rules all, 3 match the actual requests first, for they do not ask for headers: put the rule above rules all, 3, or expose x-oss-request-id there (unsent-expose-headers)`,
+		`rules/cors.xml:36:3: no request can reach rule 5: rules all, 3 match all of its requests first: remove the rule, or put it above rules all, 3 (unreachable-rule)`,
 	}
 	for i := range max(len(want), len(findings)) {
 		got, expected := "", ""

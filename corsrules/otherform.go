@@ -9,14 +9,60 @@ import (
 // otherForm says what a document is that is neither XML nor JSON that Parse reads, and what to
 // do; "" where it may be. What people have in hand is often another product's form.
 func otherForm(doc []byte, xmlOnly bool) string {
+	text := bytes.TrimLeft(doc, xmlSpace)
 	switch {
 	case bytes.HasPrefix(doc, []byte("\xff\xfe")), bytes.HasPrefix(doc, []byte("\xfe\xff")),
 		bytes.HasPrefix(doc, []byte("<\x00")), bytes.HasPrefix(doc, []byte("\x00<")):
 		return "the document is in UTF-16, as Windows PowerShell's > writes it: save it as UTF-8"
+	case bytes.HasPrefix(doc, []byte("\x1f\x8b")):
+		return "the document is compressed by gzip: decompress it"
+	case bytes.HasPrefix(text, []byte("<<<<<<< ")):
+		return "the document begins with a conflict marker of git: resolve the conflict"
+	case isHTML(text):
+		return "the document is a web page, perhaps an error page that was saved in place of the rules: fetch the rules again"
+	case bytes.HasPrefix(text, []byte("&lt;")):
+		return "the document is escaped: write < in place of &lt;, and > in place of &gt;"
+	case bytes.HasPrefix(text, []byte("{'")), bytes.HasPrefix(text, []byte("[{'")):
+		return `the document is JSON with single quotes: write " in place of '`
 	case beginsJSON(doc) && xmlOnly:
 		return "the document is JSON: write a CORSConfiguration in XML"
-	case beginsJSON(doc) && isGoogleJSON(doc):
+	case bytes.HasPrefix(text, []byte("//")), bytes.HasPrefix(text, []byte("/*")):
+		return "the document begins with a comment, which JSON does not have: remove it"
+	case beginsJSON(doc):
+		return ""
+	case len(text) > 0 && text[0] != '<' && !bytes.Contains(text, []byte("<CORSConfiguration")) && !hasPlaceholder(firstLine(text)):
+		return "the document is neither XML nor JSON, for it begins with " + quoteShort(firstLine(text)) + ": write a CORSConfiguration in XML"
+	}
+	return ""
+}
+
+func firstLine(text []byte) string {
+	line, _, _ := bytes.Cut(text, []byte("\n"))
+	return strings.TrimRight(string(line), xmlSpace)
+}
+
+func isHTML(text []byte) bool {
+	beginning := bytes.ToLower(text[:min(len(text), len("<!doctype html"))])
+	return bytes.HasPrefix(beginning, []byte("<!doctype html")) || bytes.HasPrefix(beginning, []byte("<html"))
+}
+
+// otherJSON says what a bad document in JSON is, and what to do; "" where it is not known. It
+// recognizes other products' forms by the names that are in them.
+func otherJSON(doc []byte) string {
+	has := func(name string) bool { return bytes.Contains(doc, []byte(`"`+name+`"`)) }
+	switch {
+	case has("origin") && (has("method") || has("responseHeader")):
 		return "the document is JSON as Google Cloud Storage has it: caddy oss-cors convert --to s3-json rewrites it"
+	case has("allowed") && has("origins"):
+		return "the document is JSON as Cloudflare's wrangler has it: write it as S3 has it, an array of rules, with AllowedOrigins for allowed.origins, AllowedMethods for allowed.methods and so on"
+	case has("corsRuleName"), has("allowedOperations"):
+		return "the document is JSON as Backblaze's own API has it: write it as S3 has it, an array of rules with AllowedOrigins, AllowedMethods and so on"
+	case has("CorsRules"):
+		return `the document is JSON as AWS CloudFormation has it: write {"CORSRules": …} with the value of CorsRules, and rename ExposedHeaders to ExposeHeaders, MaxAge to MaxAgeSeconds and Id to ID`
+	case has("CORSConfiguration"):
+		return `the document is JSON with a "CORSConfiguration" around the rules: write only its value`
+	case !has("CORSRules") && !has("CORSRule") && has("AllowedOrigins") && doc[bytes.IndexAny(doc, "{[")] == '{':
+		return "the document is one rule in JSON: write [ and ] around it"
 	}
 	return ""
 }
@@ -29,12 +75,6 @@ func beginsJSON(doc []byte) bool {
 	}
 	next := bytes.TrimLeft(text[1:], xmlSpace)
 	return len(next) > 0 && bytes.IndexByte([]byte(`"{}]`), next[0]) >= 0 && !bytes.HasPrefix(text, []byte("{{"))
-}
-
-// isGoogleJSON recognizes Google Cloud Storage's form by the names that are in it.
-func isGoogleJSON(doc []byte) bool {
-	has := func(name string) bool { return bytes.Contains(doc, []byte(`"`+name+`"`)) }
-	return has("origin") && (has("method") || has("responseHeader"))
 }
 
 // rootProblem says what to do about a root element that is another product's, or nearly
@@ -51,7 +91,10 @@ func rootProblem(name string) string {
 	case "Error":
 		return fmt.Sprintf(found+"so this is a store's error answer, saved in place of its rules: fetch the rules again", name)
 	}
-	return fmt.Sprintf(found+"not <CORSConfiguration>", name)
+	if strings.EqualFold(name, "CORSConfiguration") {
+		return fmt.Sprintf(found+"and upper and lower case count: write <CORSConfiguration>", name)
+	}
+	return fmt.Sprintf(found+"not <CORSConfiguration>: write the rules as a CORSConfiguration", name)
 }
 
 // hasPlaceholder reports whether a value has what stands for another value in a Caddyfile,

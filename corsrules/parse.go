@@ -70,6 +70,10 @@ func (p *parser) parse() (*Configuration, error) {
 	if beginsJSON(p.doc) {
 		p.form = jsonFormOf(p.doc)
 		cfg = p.jsonDocument()
+		if problem := otherJSON(p.doc); problem != "" && len(p.faults) > 0 {
+			p.faults = nil
+			p.malformed(0, "%s", problem)
+		}
 	} else {
 		p.dec = xml.NewDecoder(bytes.NewReader(p.doc))
 		p.dec.CharsetReader = asUTF8
@@ -137,11 +141,16 @@ func (p *parser) configuration(root xml.StartElement, rootAt int) *Configuration
 	p.rootAttributes(root, rootAt)
 	cfg := &Configuration{}
 	rules, varies := 0, 0
+	var misspelt *Fault // the first, of an element that is meant to be a CORSRule
 	for {
 		tok, at := p.next()
 		switch tok := tok.(type) {
 		case nil, xml.EndElement:
-			if rules == 0 && !p.broken {
+			switch {
+			case rules > 0 || p.broken:
+			case misspelt != nil: // which OSS may skip: it then answers that there is no rule
+				misspelt.EC = ecNoRule
+			default:
 				p.fault(rootAt, CodeMalformedXML, ecNoRule, "CORSConfiguration has no CORSRule: at least one is needed")
 			}
 			return cfg
@@ -164,7 +173,10 @@ func (p *parser) configuration(root xml.StartElement, rootAt int) *Configuration
 				}
 				cfg.ResponseVary = value == "true"
 			default:
-				p.unknown(tok, at, "CORSConfiguration", p.opts.Dialect.rootElements())
+				here := len(p.faults)
+				if p.unknown(tok, at, "CORSConfiguration", p.opts.Dialect.rootElements()) == "CORSRule" && misspelt == nil {
+					misspelt = p.faults[here]
+				}
 			}
 		}
 	}
@@ -221,7 +233,7 @@ func (p *parser) rule(space string, ruleAt int) CORSRule {
 					p.argument(at, ecMaxAge, name, value, "a second MaxAgeSeconds in the rule: remove one")
 				}
 			default:
-				p.unknown(tok, at, "CORSRule", ruleElements)
+				seen[p.unknown(tok, at, "CORSRule", ruleElements)]++
 			}
 		}
 	}
@@ -229,11 +241,15 @@ func (p *parser) rule(space string, ruleAt int) CORSRule {
 
 // required reports what a rule lacks.
 func (p *parser) required(seen map[string]int, ruleAt int) {
+	where := ""
+	if p.form == FormS3JSON || p.form == FormOSSJSON {
+		where = ", between the rule's own { and }"
+	}
 	if seen["AllowedOrigin"] == 0 {
-		p.fault(ruleAt, CodeMalformedXML, "", "the rule has no %s: at least one is needed", p.form.name("AllowedOrigin"))
+		p.fault(ruleAt, CodeMalformedXML, "", "the rule has no %s: at least one is needed%s", p.form.name("AllowedOrigin"), where)
 	}
 	if seen["AllowedMethod"] == 0 {
-		p.fault(ruleAt, CodeMalformedXML, "", "the rule has no %s: at least one of %s is needed", p.form.name("AllowedMethod"), methodsInWords)
+		p.fault(ruleAt, CodeMalformedXML, "", "the rule has no %s: at least one of %s is needed%s", p.form.name("AllowedMethod"), methodsInWords, where)
 	}
 }
 
@@ -289,7 +305,7 @@ func (p *parser) text(start xml.StartElement, startAt int) (value string, at int
 		case xml.Comment:
 			p.malformed(tokAt, "a comment inside <%s>: put it between elements", start.Name.Local)
 		case xml.StartElement:
-			p.malformed(tokAt, "<%s> inside <%s>, where only text is allowed: remove it", tok.Name.Local, start.Name.Local)
+			p.malformed(tokAt, "<%s> inside <%s>, where only text is allowed: remove it, or end the outer one with </%[2]s> before it", tok.Name.Local, start.Name.Local)
 			p.skip()
 		}
 	}
@@ -326,23 +342,26 @@ func (p *parser) element(start xml.StartElement, at int, space string) string {
 var ruleElements = []string{"ID", "AllowedOrigin", "AllowedMethod", "AllowedHeader", "ExposeHeader", "MaxAgeSeconds"}
 
 // unknown reports a child element that parent, which may have those that are allowed, does
-// not have.
-func (p *parser) unknown(start xml.StartElement, at int, parent string, allowed []string) {
+// not have. It returns the allowed one that is meant; "" if none is.
+func (p *parser) unknown(start xml.StartElement, at int, parent string, allowed []string) (meant string) {
 	name := start.Name.Local
 	const found = "element <%s> in %s"
-	switch similar := closest(name, slices.Concat(allowed, DialectAny.rootElements(), ruleElements)); {
+	similar := closest(name, slices.Concat(allowed, DialectAny.rootElements(), ruleElements))
+	switch {
 	case slices.Contains(allowed, name):
 		p.malformed(at, found+" has a prefix or an xmlns of its own: write <%[1]s>, without either", name, parent)
 	case similar == name && parent == "CORSRule":
 		p.malformed(at, found+": it belongs in CORSConfiguration, after </CORSRule>", name, parent)
 	case slices.Contains(ruleElements, name):
 		p.malformed(at, found+": it belongs in a CORSRule", name, parent)
+		similar = "CORSRule"
 	case slices.Contains(allowed, similar):
 		p.malformed(at, "unknown "+found+": did you mean <%s>?", name, parent, similar)
 	default:
 		p.malformed(at, "unknown "+found+": it may have %s", name, parent, inWords(allowed))
 	}
 	p.skip()
+	return similar
 }
 
 const xmlSpace = " \t\r\n"
@@ -355,7 +374,7 @@ func (p *parser) noText(text xml.CharData, at int, where string) {
 	}
 	found, cure := string(bytes.TrimRight(trimmed, xmlSpace)), "remove it"
 	if hasPlaceholder(found) {
-		cure = notExpanded
+		cure = notExpanded + "; write the elements themselves"
 	}
 	p.malformed(at+len(text)-len(trimmed), "text %s %s: %s", quoteShort(found), where, cure)
 }

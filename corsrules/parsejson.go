@@ -37,7 +37,7 @@ func (p *parser) jsonDocument() *Configuration {
 			}
 		})
 	}
-	if len(cfg.Rules) == 0 && !p.broken {
+	if len(cfg.Rules) == 0 && len(p.faults) == 0 {
 		p.malformed(0, "the document has no rule: %q with at least one is needed", p.form.rootFields()[0])
 	}
 	if tok, at := p.jsonNext(); tok != nil {
@@ -90,7 +90,7 @@ func (p *parser) jsonRules(cfg *Configuration, tok json.Token, at int) {
 func (p *parser) jsonRule(ruleAt int) CORSRule {
 	var r CORSRule
 	p.places = append(p.places, places{"CORSRule": {ruleAt}})
-	p.jsonFields(p.form.ruleFields(), "a rule", func(name string, value json.Token, at int) {
+	faulty := p.jsonFields(p.form.ruleFields(), "a rule", func(name string, value json.Token, at int) {
 		switch element := p.form.element(name); element {
 		case "ID":
 			r.ID = p.jsonID(value, at)
@@ -109,15 +109,26 @@ func (p *parser) jsonRule(ruleAt int) CORSRule {
 		}
 	})
 	if !p.broken {
-		p.required(map[string]int{"AllowedOrigin": len(r.AllowedOrigins), "AllowedMethod": len(r.AllowedMethods)}, ruleAt)
+		p.requiredJSON(&r, faulty, ruleAt)
 	}
 	return r
+}
+
+// requiredJSON reports what a rule lacks, but for fields that have a fault of their own.
+func (p *parser) requiredJSON(r *CORSRule, faulty map[string]bool, ruleAt int) {
+	seen := map[string]int{"AllowedOrigin": len(r.AllowedOrigins), "AllowedMethod": len(r.AllowedMethods)}
+	for element := range seen {
+		if faulty[p.form.name(element)] {
+			seen[element]++
+		}
+	}
+	p.required(seen, ruleAt)
 }
 
 func (p *parser) jsonID(tok json.Token, at int) string {
 	id, ok := tok.(string)
 	if !ok {
-		p.jsonWrong("ID", "a string", tok, at)
+		p.jsonWrong("ID", "a string: write it in quotes", tok, at)
 		return ""
 	}
 	id = strings.Trim(id, xmlSpace) // as in XML
@@ -137,7 +148,7 @@ func (p *parser) jsonValues(element string, tok json.Token, at int) (values []st
 	one := func(tok json.Token, at int) {
 		value, ok := tok.(string)
 		if !ok {
-			p.jsonWrong(p.form.name(element), "made of strings", tok, at)
+			p.jsonWrong(p.form.name(element), "made of strings: write each value in quotes", tok, at)
 			return
 		}
 		p.check(element, value, at)
@@ -148,7 +159,7 @@ func (p *parser) jsonValues(element string, tok json.Token, at int) (values []st
 		return values
 	}
 	if tok != json.Delim('[') {
-		p.jsonWrong(p.form.name(element), "an array of strings", tok, at)
+		p.jsonWrong(p.form.name(element), "an array of strings: write [ and ] around its values", tok, at)
 		return nil
 	}
 	for {
@@ -170,7 +181,7 @@ func (p *parser) jsonSeconds(element string, tok json.Token, at int) *int {
 	case isString && p.form == FormOSSJSON:
 		value = text
 	default:
-		p.jsonWrong(element, "a number", tok, at)
+		p.jsonWrong(element, "a number: write digits without quotes, such as 600", tok, at)
 		return nil
 	}
 	p.check(element, value, at)
@@ -187,7 +198,7 @@ func (p *parser) jsonBool(name string, tok json.Token, at int) bool {
 	case false, "false":
 		return false
 	}
-	p.jsonWrong(name, "true or false", tok, at)
+	p.jsonWrong(name, "true or false: write one of these", tok, at)
 	return false
 }
 
@@ -202,14 +213,14 @@ func (p *parser) jsonWrong(name, want string, tok json.Token, at int) {
 }
 
 // jsonFields reads the fields of an object, whose { was read: those that are allowed, each at
-// most once.
-func (p *parser) jsonFields(allowed []string, where string, field func(name string, value json.Token, at int)) {
-	seen := map[string]bool{}
+// most once. It returns those that have a fault, or are nearly named by an unknown field.
+func (p *parser) jsonFields(allowed []string, where string, field func(name string, value json.Token, at int)) (faulty map[string]bool) {
+	seen, faulty := map[string]bool{}, map[string]bool{}
 	for {
 		tok, nameAt := p.jsonNext()
 		name, ok := tok.(string)
 		if !ok { // the end
-			return
+			return faulty
 		}
 		value, at := p.jsonNext()
 		switch similar := closest(name, allowed); {
@@ -217,10 +228,13 @@ func (p *parser) jsonFields(allowed []string, where string, field func(name stri
 			p.malformed(nameAt, "a second %s in %s: remove one", quoteShort(name), where)
 			p.jsonSkip(value)
 		case slices.Contains(allowed, name):
+			before := len(p.faults)
 			seen[name] = true
 			field(name, value, at)
+			faulty[name] = len(p.faults) > before
 		case similar != "":
 			p.malformed(nameAt, "unknown field %s in %s: did you mean %q?", quoteShort(name), where, similar)
+			faulty[similar] = true
 			p.jsonSkip(value)
 		default:
 			p.malformed(nameAt, "unknown field %s in %s: it may have %s", quoteShort(name), where, inWords(allowed))
@@ -266,7 +280,13 @@ func (p *parser) jsonNext() (json.Token, int) {
 		p.malformed(len(p.doc), "not well-formed JSON: the document ends before its last value does, as if it were cut off")
 		p.broken = true
 	case err != nil && !errors.Is(err, io.EOF):
-		p.malformed(at, "not well-formed JSON: %s", strings.TrimPrefix(err.Error(), "json: "))
+		problem := strings.TrimPrefix(err.Error(), "json: ")
+		if before := bytes.TrimRight(p.doc[:min(at, len(p.doc))], xmlSpace+","); bytes.Contains(p.doc[len(before):at], []byte(",")) {
+			problem += ": remove the comma before it"
+		} else if strings.Contains(problem, "' after ") {
+			problem += ": write a comma before it"
+		}
+		p.malformed(at, "not well-formed JSON: %s", problem)
 		p.broken = true
 	case err == nil && tok == nil:
 		return jsonNull{}, at

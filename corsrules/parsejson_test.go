@@ -55,7 +55,7 @@ var jsonCases = []struct {
 			`1:142: unknown field "ResponseVary" in the document: it may have CORSRules`,
 			`1:164: a second "CORSRules" in the document`,
 		}},
-	{desc: "rules of another type", doc: `{"CORSRules": {"AllowedOrigins": ["*"]}}`, faults: []string{"1:1: the document has no rule", "1:15: the rules are not an array"}},
+	{desc: "rules of another type", doc: `{"CORSRules": {"AllowedOrigins": ["*"]}}`, faults: []string{"1:15: the rules are not an array"}},
 	{desc: "a rule of another type", doc: `["a", [], {"AllowedOrigins": ["*"], "AllowedMethods": ["GET"]}]`, faults: []string{"1:2: a rule is not an object", "1:7: a rule is not an object"}},
 	{desc: "ResponseVary of another type", doc: `{"CORSRule": [{"AllowedOrigin": "*", "AllowedMethod": "GET"}], "ResponseVary": 1}`, faults: []string{"1:80: ResponseVary is not true or false"}},
 	{desc: "a fault and a cut", doc: `[{"AllowedOrigins": [""]`, faults: []string{"1:22: AllowedOrigins is empty", "1:25: not well-formed JSON: the document ends before its last value does"}},
@@ -122,5 +122,15 @@ func TestWordsOfJSON(t *testing.T) {
 	findings, err := Lint([]byte(doc), Options{})
 	if err != nil || len(findings) != 1 || findings[0].Advice != "add response_vary to the oss_cors directive" || findings[0].Column != 49 {
 		t.Errorf("got %+v, %v", findings, err)
+	}
+}
+
+// A good document is not taken for another product's, whatever its values are.
+func TestJSONThatNamesOtherForms(t *testing.T) {
+	for _, id := range []string{"origin", "method", "allowed", "origins", "CorsRules", "CORSConfiguration", "corsRuleName", "<html>"} {
+		doc := `[{"ID": "` + id + `", "AllowedOrigins": ["*"], "AllowedMethods": ["GET"], "AllowedHeaders": ["origin", "method", "origins", "allowed"]}]`
+		if _, err := Parse([]byte(doc), Options{}); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -33,7 +33,7 @@ func repairOrigin(value string) repair {
 	}
 	r.step(separatedScheme(r.text), LintNoScheme, "does not have :// between its scheme and its host")
 	if !strings.Contains(r.text, "://") {
-		r.step("https://"+strings.TrimLeft(r.text, ":/"), LintNoScheme, "matches no browser: an origin begins with its scheme")
+		r.step("https://"+strings.TrimLeft(r.text, ":/"), LintNoScheme, "matches no browser's origin: an origin begins with its scheme")
 	}
 	scheme, rest, _ := strings.Cut(r.text, "://")
 	if strings.Contains(rest, "://") {

@@ -33,7 +33,9 @@ func (p *parser) nextRaw() (xml.Token, int) {
 		}
 		switch tok := tok.(type) {
 		case xml.ProcInst:
-			if tok.Target != "xml" || at > 0 {
+			if tok.Target == "xml" && at > 0 {
+				p.malformed(at, "the XML declaration is not at the very beginning: remove what stands before it, or the declaration")
+			} else if tok.Target != "xml" {
 				p.malformed(at, "a <?%s instruction: remove it; only an XML declaration is allowed, at the very beginning", tok.Target)
 			} else if !isDeclaration(string(tok.Inst)) {
 				p.malformed(at, wrongDeclaration)
@@ -63,6 +65,9 @@ func (p *parser) notWellFormed(err error, at int) {
 			text += cure
 		}
 	}
+	if name, _, ok := strings.Cut(strings.TrimPrefix(text, "element <"), "> closed by "); ok {
+		text += ": end it with </" + name + ">"
+	}
 	p.malformed(int(p.dec.InputOffset()), "not well-formed XML: %s", text)
 }
 
@@ -72,6 +77,7 @@ const wrongDeclaration = `the XML declaration is not <?xml version="1.0" encodin
 var wellFormedCures = map[string]string{
 	"unexpected EOF":                      ": the document ends before its last element does, as if it were cut off",
 	"invalid UTF-8":                       ": save the document as UTF-8",
+	`invalid sequence "--"`:               ": write a single - in comments",
 	"invalid character entity":            ": write &amp; for an &",
 	"expected element name after <":       ": write &lt; for a < that begins no element",
 	"expected attribute name in element":  ": write &lt; for a < that begins no element",
