@@ -26,7 +26,7 @@ func TestWrongOptions(t *testing.T) {
 		domain  = "write it without scheme, port, path and *, such as oss.example.com"
 		key     = "access_key takes an ID, a secret, and one or more buckets (* for all): access_key <id> <secret> <bucket…>"
 		refresh = "refresh takes exactly one argument: a duration such as 5s"
-		max     = "max_rules takes exactly one argument: a whole number from 1 to 200"
+		most    = "max_rules takes exactly one argument: a whole number from 1 to 200"
 		age     = "max_age takes exactly one argument: a duration such as 10m"
 	)
 	wrong := []struct{ option, block, found, allowed string }{
@@ -122,8 +122,8 @@ func TestWrongOptions(t *testing.T) {
 		{"refresh", "rules file good.xml {\nrefresh -5s\n}", "refresh -5s:", "a duration such as 5s is needed, of at least 10ms"},
 		{"refresh", "rules file good.xml {\nrefresh 5s {\na\n}\n}", "refresh", "does not take a block"},
 		{"refresh", "rules file good.xml {\nrefresh 5s\nrefresh 5s\n}", "refresh is given twice", ""},
-		{"max_rules", "rules file good.xml {\nmax_rules\n}", "found: max_rules", max},
-		{"max_rules", "rules file good.xml {\nmax_rules 1 2\n}", "found: max_rules 1 2", max},
+		{"max_rules", "rules file good.xml {\nmax_rules\n}", "found: max_rules", most},
+		{"max_rules", "rules file good.xml {\nmax_rules 1 2\n}", "found: max_rules 1 2", most},
 		{"max_rules", "rules file good.xml {\nmax_rules 0\n}", "max_rules 0:", "a whole number from 1 to 200 is needed"},
 		{"max_rules", "rules file good.xml {\nmax_rules 201\n}", "max_rules 201:", "a whole number from 1 to 200 is needed"},
 		{"max_rules", "rules file good.xml {\nmax_rules many\n}", "max_rules many:", "a whole number from 1 to 200 is needed"},

@@ -33,11 +33,12 @@ func (p *parser) nextRaw() (xml.Token, int) {
 		}
 		switch tok := tok.(type) {
 		case xml.ProcInst:
-			if tok.Target == "xml" && at > 0 {
-				p.malformed(at, "the XML declaration is not at the very beginning: remove what stands before it, or the declaration")
-			} else if tok.Target != "xml" {
+			switch {
+			case tok.Target != "xml":
 				p.malformed(at, "a <?%s instruction: remove it; only an XML declaration is allowed, at the very beginning", tok.Target)
-			} else if !isDeclaration(string(tok.Inst)) {
+			case at > 0:
+				p.malformed(at, "the XML declaration is not at the very beginning: remove what stands before it, or the declaration")
+			case !isDeclaration(string(tok.Inst)):
 				p.malformed(at, wrongDeclaration)
 			}
 		case xml.Directive:
