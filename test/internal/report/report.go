@@ -34,7 +34,7 @@ func Duration(t *testing.T, variable string) time.Duration {
 // them.
 func RequirePrograms(t *testing.T, names ...string) {
 	t.Helper()
-	packages := map[string]string{"taskset": "util-linux"}
+	packages := map[string]string{"taskset": "util-linux", "h2load": "nghttp2-client"}
 	var missing []string
 	for _, name := range names {
 		if _, err := exec.LookPath(name); err != nil {
