@@ -19,5 +19,8 @@
 // nearest rule. [Ruleset.Explain] decides by the same code and evaluates every rule, so an
 // explanation cannot disagree with the decision.
 //
+// [Dialect] has what S3 does otherwise: [Dialect.ReadRequest] reads a request that is decided as
+// S3 does, and [Policy] has the dialect of the headers.
+//
 // Nothing here is a regular expression, and every input has a bound: see the constants.
 package corsrules

@@ -209,16 +209,6 @@ func TestAdminRulesetsShadow(t *testing.T) {
 
 func TestAdminExplain(t *testing.T) {
 	const asked = `{"origin": "https://app.example.com", "method": "PUT", "headers": ["content-type"]`
-	explainBy := func(t *testing.T, body string) (status int, answer string, e explain.Explanation) {
-		t.Helper()
-		status, answer = callAdmin(t, http.MethodPost, "/oss_cors/explain", body)
-		if status == http.StatusOK {
-			if err := json.Unmarshal([]byte(answer), &e); err != nil {
-				t.Fatal(err)
-			}
-		}
-		return status, answer, e
-	}
 	if status, answer, _ := explainBy(t, asked+"}"); status != http.StatusNotFound || answer != "no oss_cors handler is running" {
 		t.Errorf("%d %s", status, answer)
 	}
@@ -254,12 +244,53 @@ func TestAdminExplain(t *testing.T) {
 		{"more after it", asked + "} {}", 400, "there is more after the JSON object"},
 		{"empty", "", 400, "send JSON such as"},
 		{"no method", `{"origin": "https://app.example.com"}`, 400, "origin and method are needed"},
-		{"too long", `{"origin": "` + strings.Repeat("x", maxExplainBody), 413, "more than 65536 bytes"},
+		{"too long", `{"origin": "` + strings.Repeat("x", maxExplainBody), 413, "more than 131072 bytes"},
 	}
 	for _, c := range cases {
 		if status, answer, _ := explainBy(t, c.body); status != c.status || !strings.Contains(answer, c.text) {
 			t.Errorf("%s: %d %s", c.desc, status, answer)
 		}
+	}
+}
+
+// explainBy explains by the body of a request.
+func explainBy(t *testing.T, body string) (status int, answer string, e explain.Explanation) {
+	t.Helper()
+	status, answer = callAdmin(t, http.MethodPost, "/oss_cors/explain", body)
+	if status == http.StatusOK {
+		if err := json.Unmarshal([]byte(answer), &e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return status, answer, e
+}
+
+// With dialect s3 the explanation, the candidates and what they may be are S3's.
+func TestAdminDialect(t *testing.T) {
+	site := serving(t, &rulesource.Inline{XML: strings.ReplaceAll(oneRule, "https://app", "https://App")}, "s3-rules")
+	const asked = `{"ruleset": "s3-rules", "origin": "https://app.example.com", "method": "PUT"`
+	if status, answer, e := explainBy(t, asked+"}"); status != http.StatusOK || !e.Allowed || strings.Contains(answer, "Access-Control-Request-Method") {
+		t.Errorf("dialect oss: %d %s", status, answer)
+	}
+	if all := rulesets(t); len(all) != 1 || all[0].Dialect != "" {
+		t.Errorf("%+v", all)
+	}
+
+	site.Policy.Dialect = corsrules.DialectS3
+	if status, answer, e := explainBy(t, asked+"}"); status != http.StatusOK || e.Allowed || e.Preflight.Reason != "origin" {
+		t.Errorf("dialect s3: %d %s", status, answer)
+	}
+	if all := rulesets(t); len(all) != 1 || all[0].Dialect != "s3" {
+		t.Errorf("%+v", all)
+	}
+	candidate := oneRule + "<!-- " + strings.Repeat(`"\n`, 20_000) + " -->"
+	quoted, err := json.Marshal(candidate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, answer, e := explainBy(t, asked+`, "document": `+string(quoted)+"}")
+	if status != http.StatusOK || !e.Allowed || e.Preflight.ResponseHeaders["Vary"] != "Origin, Access-Control-Request-Headers, Access-Control-Request-Method" {
+		t.Errorf("a candidate of %d bytes: %d %.300s", len(candidate), status, answer)
 	}
 }
 

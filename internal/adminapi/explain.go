@@ -11,9 +11,9 @@ import (
 	"github.com/caddy-oss-cors/caddy-oss-cors/rulesource"
 )
 
-// maxExplainBody bounds a request to explain or to check: several times what any real one
-// has, with a candidate document of the longest that is taken.
-const maxExplainBody = 64 << 10
+// maxExplainBody bounds a request to explain or to check: twice the longest candidate document,
+// whose quotation marks and line ends JSON makes longer.
+const maxExplainBody = 2 * corsrules.MaxS3DocumentBytes
 
 // explainRequest is the body of POST /oss_cors/explain.
 type explainRequest struct {

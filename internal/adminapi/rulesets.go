@@ -28,6 +28,9 @@ type rulesetStatus struct {
 	Rules         []ruleStatus `json:"rules"`
 	ResponseVary  bool         `json:"response_vary"`
 
+	// Dialect is "s3" if requests get S3's answers; empty for OSS's.
+	Dialect string `json:"dialect,omitempty"`
+
 	// Loaded is when the rules were; LastError is why newer ones could not be.
 	Loaded    *time.Time `json:"loaded,omitempty"`
 	LastError string     `json:"last_error,omitempty"`
@@ -87,6 +90,9 @@ func statuses(search string, limit int) []rulesetStatus {
 			}
 			status := statusOf(source, report)
 			status.ResponseVary = status.ResponseVary || site.Policy.ResponseVary
+			if site.Policy.Dialect == corsrules.DialectS3 {
+				status.Dialect = "s3"
+			}
 			if shadow, ok := site.Shadow.(rulesource.Reporter); ok {
 				candidates := statusOf(shadow, shadow.Reports()[0]) // a file has one
 				status.Shadow = &candidates
