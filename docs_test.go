@@ -101,10 +101,11 @@ func TestDocsJSON(t *testing.T) {
 	handlers := 0
 	for _, p := range pages(t) {
 		for _, block := range p.blocks("json") {
-			var shown map[string]any
-			if err := json.Unmarshal([]byte(block), &shown); err != nil {
+			var value any
+			if err := json.Unmarshal([]byte(block), &value); err != nil {
 				t.Errorf("%s: %v in:\n%s", p.file, err, block)
 			}
+			shown, _ := value.(map[string]any)
 			if shown["handler"] == nil {
 				continue
 			}
@@ -185,6 +186,9 @@ func runShown(t *testing.T, line, server string) (printed string, status int) {
 	cmd.Dir = t.TempDir()
 	write(t, filepath.Join(cmd.Dir, "cors.xml"), docsRules(t))
 	write(t, filepath.Join(cmd.Dir, "cors.json"), docsJSONRules(t))
+	for i, shown := range (page{text: readPage(t, "docs/migration.md")}).blocks("json") {
+		write(t, filepath.Join(cmd.Dir, []string{"gcs.json", "r2.json"}[i]), shown)
+	}
 	for _, name := range []string{"access.log", "cors-new.xml"} {
 		write(t, filepath.Join(cmd.Dir, name), readPage(t, "internal/command/testdata/commands/"+name))
 	}

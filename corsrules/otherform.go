@@ -54,7 +54,7 @@ func otherJSON(doc []byte) string {
 	case has("origin") && (has("method") || has("responseHeader")):
 		return "the document is JSON as Google Cloud Storage has it: caddy oss-cors convert --to s3-json rewrites it"
 	case has("allowed") && has("origins"):
-		return "the document is JSON as Cloudflare's wrangler has it: write it as S3 has it, an array of rules, with AllowedOrigins for allowed.origins, AllowedMethods for allowed.methods and so on"
+		return "the document is JSON as Cloudflare's wrangler has it: caddy oss-cors convert --to s3-json rewrites it"
 	case has("corsRuleName"), has("allowedOperations"):
 		return "the document is JSON as Backblaze's own API has it: write it as S3 has it, an array of rules with AllowedOrigins, AllowedMethods and so on"
 	case has("CorsRules"):

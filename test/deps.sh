@@ -18,6 +18,7 @@ command -v firefox >/dev/null 2>&1 || need firefox-esr firefox-esr firefox firef
 need prometheus prometheus golang-github-prometheus prometheus
 need promtool prometheus golang-github-prometheus prometheus
 need redis-server redis-server redis redis
+need nginx nginx-light nginx nginx
 need curl curl curl curl
 need jq jq jq jq
 need dpkg-divert dpkg dpkg dpkg

@@ -206,6 +206,8 @@ func TestCommands(t *testing.T) {
 		{"convert-ossutil-json", 0, []string{"convert", "--to", "ossutil-json", "cors.xml"}},
 		{"convert-caddyfile", 0, []string{"convert", "--to", "caddyfile", "cors.xml"}},
 		{"convert-google", 0, []string{"convert", "--to", "oss-xml", "google.json"}},
+		{"convert-r2", 0, []string{"convert", "--to", "s3-json", "r2.json"}},
+		{"lint-r2", 1, []string{"lint", "r2.json"}},
 		{"convert-google-patch", 2, []string{"convert", "--to", "oss-xml", "google-patch.json"}},
 		{"convert-google-patch-to-caddyfile", 0, []string{"convert", "--to", "caddyfile", "google-patch.json"}},
 		{"convert-vary-to-s3", 2, []string{"convert", "--to", "s3-json", "cors.xml"}},

@@ -27,9 +27,9 @@ func convertCommand() *cobra.Command {
   ossutil-json  as ossutil 2 takes them
   caddyfile     as rule blocks of the directive oss_cors
 
-It reads all of these, a Caddyfile, and Google Cloud Storage's JSON. What the new form cannot
-say is an error, and no rule is left out. Of a Caddyfile, rules and response_vary are
-converted. The file may be -, the standard input.
+It reads all of these, a Caddyfile, and the JSON of Google Cloud Storage and of Cloudflare
+R2's wrangler. What the new form cannot say is an error, and no rule is left out. Of a
+Caddyfile, rules and response_vary are converted. The file may be -, the standard input.
 
 Exit status: 0; 2 if the rules could not be read or written.`,
 		Example: `  caddy oss-cors convert --to caddyfile cors.xml
@@ -89,15 +89,17 @@ func formNamed(name string) (func(*corsrules.Configuration) ([]byte, error), err
 	}, nil
 }
 
-// readAnyForm reads rules in any form of OSS, S3, Caddy or Google.
+// readAnyForm reads rules in any form of OSS, S3, Caddy, Google or Cloudflare.
 func readAnyForm(cmd *cobra.Command, file string) (*corsrules.Configuration, error) {
 	site, _ := cmd.Flags().GetString("site")
 	text, err := readFile(cmd, file)
 	if err != nil {
 		return nil, err
 	}
-	if google := readGoogle(text); google != nil {
-		return google, nil
+	for _, read := range []func([]byte) *corsrules.Configuration{readGoogle, readR2} {
+		if cfg := read(text); cfg != nil {
+			return cfg, nil
+		}
 	}
 	if file == stdin {
 		file = standardInput
@@ -126,9 +128,7 @@ type googleRule struct {
 // readGoogle returns nil for what is not Google's form.
 func readGoogle(doc []byte) *corsrules.Configuration {
 	var rules []googleRule
-	dec := json.NewDecoder(bytes.NewReader(doc))
-	dec.DisallowUnknownFields()
-	if dec.Decode(&rules) != nil || len(rules) == 0 || dec.More() {
+	if !isJSONOf(doc, &rules) || len(rules) == 0 {
 		return nil
 	}
 	cfg := new(corsrules.Configuration)
@@ -139,6 +139,44 @@ func readGoogle(doc []byte) *corsrules.Configuration {
 		})
 	}
 	return cfg
+}
+
+// r2Document has the rules of a bucket of Cloudflare R2, as wrangler and the API take them
+// (https://developers.cloudflare.com/r2/buckets/cors/).
+type r2Document struct {
+	Rules []struct {
+		ID      string `json:"id"`
+		Allowed struct {
+			Origins []string `json:"origins"`
+			Methods []string `json:"methods"`
+			Headers []string `json:"headers"`
+		} `json:"allowed"`
+		ExposeHeaders []string `json:"exposeHeaders"`
+		MaxAgeSeconds *int     `json:"maxAgeSeconds"`
+	} `json:"rules"`
+}
+
+// readR2 returns nil for what is not R2's form.
+func readR2(doc []byte) *corsrules.Configuration {
+	var rules r2Document
+	if !isJSONOf(doc, &rules) || len(rules.Rules) == 0 {
+		return nil
+	}
+	cfg := new(corsrules.Configuration)
+	for _, r := range rules.Rules {
+		cfg.Rules = append(cfg.Rules, corsrules.CORSRule{
+			ID: r.ID, AllowedOrigins: r.Allowed.Origins, AllowedMethods: r.Allowed.Methods,
+			AllowedHeaders: r.Allowed.Headers, ExposeHeaders: r.ExposeHeaders, MaxAgeSeconds: r.MaxAgeSeconds,
+		})
+	}
+	return cfg
+}
+
+// isJSONOf decodes JSON that has known fields only.
+func isJSONOf(doc []byte, into any) bool {
+	dec := json.NewDecoder(bytes.NewReader(doc))
+	dec.DisallowUnknownFields()
+	return dec.Decode(into) == nil && !dec.More()
 }
 
 func toOSSXML(cfg *corsrules.Configuration) ([]byte, error) {
