@@ -186,8 +186,9 @@ func runShown(t *testing.T, line, server string) (printed string, status int) {
 	cmd.Dir = t.TempDir()
 	write(t, filepath.Join(cmd.Dir, "cors.xml"), docsRules(t))
 	write(t, filepath.Join(cmd.Dir, "cors.json"), docsJSONRules(t))
-	for i, shown := range (page{text: readPage(t, "docs/migration.md")}).blocks("json") {
-		write(t, filepath.Join(cmd.Dir, []string{"gcs.json", "r2.json"}[i]), shown)
+	for _, name := range []string{"gcs.json", "r2.json"} {
+		_, after, _ := strings.Cut(readPage(t, "docs/migration.md"), "here `"+name+"`")
+		write(t, filepath.Join(cmd.Dir, name), page{text: after}.blocks("json")[0])
 	}
 	for _, name := range []string{"access.log", "cors-new.xml"} {
 		write(t, filepath.Join(cmd.Dir, name), readPage(t, "internal/command/testdata/commands/"+name))
