@@ -191,8 +191,11 @@ func (s *sketch) snapshot(now time.Time) []sketchEntry {
 // WithoutSecrets returns a text that a client sent as an origin or a name, without what may be
 // a key if it is a URL: the user information and the query. No browser sends either.
 func WithoutSecrets(text string) string {
-	if before, _, ok := strings.Cut(text, "?"); ok {
-		text = before + "?…"
+	if query := strings.IndexByte(text, '?'); query >= 0 {
+		text = text[:query] + "?…"
+	}
+	if strings.IndexByte(text, '@') < 0 {
+		return text
 	}
 	scheme, rest, ok := strings.Cut(text, "//")
 	if at := strings.LastIndexByte(rest, '@'); ok && at >= 0 {
