@@ -86,14 +86,14 @@ func build(dir, pkg, name string) (path string, err error) {
 	return path, nil
 }
 
-// Tool returns the path of one of the programs that tools/go.mod pins. The go command
+// Tool returns the path of one of the programs that test/tools/go.mod pins. The go command
 // builds it on first use and keeps it in its build cache.
 func Tool(t *testing.T, name string) string {
 	t.Helper()
 	return tool(t, "test/tools", name)
 }
 
-// MinIOTool is Tool for minio and mc, which minio/go.mod pins: they need other versions of what
+// MinIOTool is Tool for minio and mc, which test/minio/go.mod pins: they need other versions of what
 // the other programs need, too.
 func MinIOTool(t *testing.T, name string) string {
 	t.Helper()
