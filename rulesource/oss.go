@@ -108,7 +108,7 @@ func (s *OSS) openOn(ctx context.Context, storage certmagic.Storage, transport *
 	if endpoint.Scheme == "http" {
 		document.log().Warn(overHTTP)
 	}
-	s.remote = newRemote(document, storage, name+" "+endpoint.String(), s.client.fetch)
+	s.remote = newRemote(document, storage, endpoint, name+" "+endpoint.String(), s.client.fetch)
 	if err := s.remote.open(ctx); err != nil {
 		return fmt.Errorf("rules oss: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"sync"
 	"time"
 
 	"github.com/caddyserver/certmagic"
@@ -27,6 +28,10 @@ const (
 	// longer than any healthy server takes, redirects included.
 	fetchDeadline = 5 * time.Second
 
+	// unansweredFor is how long a start does not wait for a server that did not answer in
+	// time: a configuration can have hundreds of documents of one server.
+	unansweredFor = 2 * time.Minute
+
 	// firstRetry is how long after a failure the next fetch begins. The time doubles with
 	// each further failure, up to refresh.
 	firstRetry = time.Second
@@ -36,6 +41,7 @@ const (
 // Caddy's storage, so that a start while that server is away has rules.
 type remote struct {
 	document *Document
+	server   string // its scheme and host
 	storage  certmagic.Storage
 	key      string        // in storage
 	slots    chan struct{} // the room for one call of storage
@@ -69,14 +75,18 @@ const overHTTP = "the CORS rules are fetched over HTTP: anybody on the way can c
 
 // newRemote returns a remote for a document. The identity, which may be a secret, distinguishes
 // its saved copy from all others.
-func newRemote(document *Document, storage certmagic.Storage, identity string, fetch func(context.Context) ([]byte, error)) *remote {
+func newRemote(document *Document, storage certmagic.Storage, server *url.URL, identity string, fetch func(context.Context) ([]byte, error)) *remote {
 	key := path.Join(DefaultPrefix, "last_good", fmt.Sprintf("%x", sha256.Sum256([]byte(identity))))
-	return &remote{document: document, storage: storage, key: key, slots: make(chan struct{}, 1), fetch: fetch}
+	return &remote{document: document, server: server.Scheme + "://" + server.Host, storage: storage, key: key, slots: make(chan struct{}, 1), fetch: fetch}
 }
 
 // open loads the document. It fails if the document is faulty or refused. If the server is in
 // trouble, it uses the last good content, if there is any.
 func (r *remote) open(ctx context.Context) error {
+	if at, ok := unanswered.Load(r.server); ok && time.Since(at.(time.Time)) < unansweredFor {
+		r.openWithout(ctx, errors.New("not fetched yet, because the server did not answer a moment ago"))
+		return nil
+	}
 	err := r.update(ctx)
 	switch {
 	case err == nil, errors.As(err, new(corsrules.Faults)):
@@ -84,29 +94,34 @@ func (r *remote) open(ctx context.Context) error {
 	case errors.As(err, new(refusal)):
 		return fmt.Errorf("%s: %w", r.document.parsing.File, err)
 	}
-	if loadErr := r.loadLastGood(ctx); loadErr != nil {
-		r.document.log().Warn("no earlier CORS rules are kept in Caddy's storage", zap.Error(loadErr))
-		r.document.Unavailable(err)
-		return nil
-	}
-	r.document.log().Warn("these CORS rules were kept in Caddy's storage, and may be out of date")
-	r.document.Failed(err)
+	r.openWithout(ctx, err)
 	return nil
 }
 
+// openWithout loads the document without the server, which is in trouble: the last good content,
+// or none.
+func (r *remote) openWithout(ctx context.Context, trouble error) {
+	if err := r.loadLastGood(ctx); err != nil {
+		r.document.log().Warn("no earlier CORS rules are kept in Caddy's storage", zap.Error(err))
+		r.document.Unavailable(trouble)
+		return
+	}
+	r.document.log().Warn("these CORS rules were kept in Caddy's storage, and may be out of date")
+	r.document.Failed(trouble)
+}
+
+// unanswered has the servers that did not answer in time, and when that was. They are those of
+// all configurations: a reload need not find out what is known.
+var unanswered sync.Map // time.Time by remote.server
+
 // update fetches the document and puts it in force.
 func (r *remote) update(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, fetchDeadline)
-	defer cancel()
-	content, err := r.fetch(ctx)
+	content, err := r.fetchInTime(ctx)
 	isAbsent := errors.Is(err, fs.ErrNotExist)
 	if isAbsent {
 		content, err = noDocument, nil
 	}
 	if err != nil {
-		if ctx.Err() != nil {
-			err = fmt.Errorf("not fetched within %s: %w", fetchDeadline, err)
-		}
 		return err
 	}
 	isNew := !r.document.holds(content)
@@ -119,6 +134,20 @@ func (r *remote) update(ctx context.Context) error {
 		r.unsaved = content
 	}
 	return nil
+}
+
+func (r *remote) fetchInTime(ctx context.Context) ([]byte, error) {
+	limited, cancel := context.WithTimeout(ctx, fetchDeadline)
+	defer cancel()
+	content, err := r.fetch(limited)
+	switch {
+	case err == nil || limited.Err() == nil:
+		unanswered.Delete(r.server)
+	case ctx.Err() == nil:
+		unanswered.Store(r.server, time.Now())
+		err = fmt.Errorf("not fetched within %s: %w", fetchDeadline, err)
+	}
+	return content, err
 }
 
 // keepCurrent fetches the document again and again until ctx is done.

@@ -103,7 +103,7 @@ func (s *URL) openOn(ctx context.Context, storage certmagic.Storage, transport *
 	if s.address.Scheme == "http" {
 		document.log().Warn(overHTTP)
 	}
-	s.remote = newRemote(document, storage, written, s.fetch)
+	s.remote = newRemote(document, storage, s.address, written, s.fetch)
 	if err := s.remote.open(ctx); err != nil {
 		return fmt.Errorf("rules url: %w", err)
 	}

@@ -33,6 +33,7 @@ type ruleServer struct {
 
 func newRuleServer(t *testing.T, answer http.HandlerFunc) *ruleServer {
 	t.Helper()
+	unanswered.Clear() // by earlier tests, in another time
 	s := &ruleServer{answer: answer, conns: make(chan net.Conn)}
 	server := &http.Server{Handler: s}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -324,6 +325,41 @@ func TestURL_restartWithoutServer(t *testing.T) {
 			if !strings.HasPrefix(key, "oss_cors/last_good/") || strings.Contains(key, "secret") {
 				t.Errorf("kept as %s", key)
 			}
+		}
+	})
+}
+
+// Of many documents of one server that hangs, a start waits for the first, and a reload for
+// none. When it answers again, they are as current as ever.
+func TestURL_manyWithoutServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, storage := newRuleServer(t, hang), newEngine()
+		openAll := func(within time.Duration) (all []*URL) {
+			start := time.Now()
+			for range 20 {
+				s, err := server.open(t, storage, newLogged().Options)
+				if err != nil {
+					t.Fatal(err)
+				}
+				expect(t, s, "", "unreachable", 0)
+				all = append(all, s)
+			}
+			if took := time.Since(start); took != within {
+				t.Errorf("all documents took %s, want %s", took, within)
+			}
+			return all
+		}
+		all := openAll(fetchDeadline)
+		time.Sleep(time.Hour)
+		all = append(all, openAll(0)...)
+		server.answers(versioned(`"1"`, app))
+		time.Sleep(DefaultRemoteRefresh + fetchDeadline)
+		for _, s := range all {
+			expect(t, s, "", "", 0)
+		}
+		server.answers(status(404))
+		if _, err := server.open(t, storage, newLogged().Options); err == nil {
+			t.Error("a start does not ask the server again")
 		}
 	})
 }
