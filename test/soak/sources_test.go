@@ -157,9 +157,9 @@ func (s *sources) paths() []string {
 }
 
 // replace puts something else in a file's place, in one step.
-func (s *sources) replace(t *testing.T, path string, make func(path string) error) {
+func (s *sources) replace(t *testing.T, path string, put func(path string) error) {
 	t.Helper()
-	err := make(path + ".new")
+	err := put(path + ".new")
 	if err == nil {
 		err = os.Rename(path+".new", path)
 	}
@@ -236,31 +236,15 @@ func (s *sources) loseStorage(t *testing.T, _ int) func() {
 	}
 }
 
-// hangStorage has whoever opens a document in the storage wait, by a lease of the kernel's. A
-// document that is open just now stays as it is.
+// hangStorage has whoever opens a document in the storage wait.
 func (s *sources) hangStorage(t *testing.T, _ int) func() {
-	var leased []*os.File
+	var releases []func()
 	for i := range sourcesBuckets {
-		f, err := os.OpenFile(s.stored(i), os.O_RDWR, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, _, errno := syscall.Syscall(syscall.SYS_FCNTL, f.Fd(), syscall.F_SETLEASE, syscall.F_WRLCK)
-		for range 10 {
-			if errno != syscall.EAGAIN {
-				break
-			}
-			time.Sleep(time.Millisecond)
-			_, _, errno = syscall.Syscall(syscall.SYS_FCNTL, f.Fd(), syscall.F_SETLEASE, syscall.F_WRLCK)
-		}
-		if errno != 0 && errno != syscall.EAGAIN {
-			t.Fatalf("a lease of %s, for a document that hangs: %v", s.stored(i), errno)
-		}
-		leased = append(leased, f)
+		releases = append(releases, harness.Hang(t, s.stored(i)))
 	}
 	return func() {
-		for _, f := range leased {
-			f.Close() // which ends the lease
+		for _, release := range releases {
+			release()
 		}
 	}
 }
