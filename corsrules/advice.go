@@ -15,7 +15,7 @@ func (d *Decision) Advice() string {
 	case NoRules:
 		return "write a CORSConfiguration: there are no rules"
 	case RulesUnavailable:
-		return "mend what keeps the rules from being read: the log has the error"
+		return "fix the error in Caddy's log: the rules cannot be read"
 	case Malformed:
 		return fmt.Sprintf("correct the request's %s: it is malformed, repeated or too long, so no rule is evaluated", d.Value)
 	case OriginMismatch:
@@ -61,7 +61,7 @@ func (e *Explanation) Advice() string {
 }
 
 func (e *Explanation) differenceAdvice() string {
-	for _, difference := range originDifferences {
+	for _, compare := range originDifferences {
 		for _, v := range e.Verdicts {
 			if v.Reason != OriginMismatch || unwiseOrigin(v.Value) != "" {
 				continue
@@ -70,8 +70,11 @@ func (e *Explanation) differenceAdvice() string {
 				continue
 			}
 			for _, listed := range v.Rule.origins {
-				if format := difference(v.Value, listed); format != "" {
-					return fmt.Sprintf(format, v.Value, listed, v.Rule.Name())
+				switch found, instead := compare(v.Value, listed); {
+				case instead != "":
+					return fmt.Sprintf("write %s in rule %s, where %s", instead, v.Rule.Name(), found)
+				case found != "":
+					return fmt.Sprintf("%s: its origin %s %s", e.form.add("AllowedOrigin", v.Value, "rule "+v.Rule.Name()), listed, found)
 				}
 			}
 		}

@@ -145,16 +145,19 @@ func checkMaxAge(seconds string) string {
 // send; an origin without a scheme; and any * but the port, or a whole leading host label
 // before a domain of two labels or more under which not anybody can have a name.
 func checkCredentialedOrigin(origin string) string {
-	quoted := quoteShort(origin) + " is not allowed with allow_credentials: "
+	refused := quoteShort(origin) + " is not allowed with allow_credentials: "
 	if strings.EqualFold(origin, "null") {
-		return quoted + "any page can send the null origin from a sandboxed frame"
+		return refused + "any page can send the null origin from a sandboxed frame"
 	}
 	if origin == "*" {
-		return quoted + "every site could read with a user's cookies; list the origins"
+		return refused + "every site could read with a user's cookies; list the origins"
 	}
 	scheme, rest, ok := strings.Cut(origin, "://")
-	if !ok || scheme == "" || strings.Contains(scheme, "*") {
-		return quoted + "it has no scheme; write an origin such as https://app.example.com"
+	switch {
+	case !ok || scheme == "":
+		return refused + "it has no scheme; " + writeOrigin(originCure(origin))
+	case strings.Contains(scheme, "*"):
+		return refused + "a * cannot stand for the scheme; " + writeOrigin([]string{"https://" + rest})
 	}
 	if !strings.Contains(rest, "*") {
 		return ""
@@ -165,11 +168,20 @@ func checkCredentialedOrigin(origin string) string {
 	case port == "*" && host != "":
 		return ""
 	case label == "*" && domain != "" && anybodyUnder(domain):
-		return quoted + "anybody can have a name under " + domain + "; name your sites, such as https://*.example.com"
+		return refused + "anybody can have a name under " + domain + "; name your sites, such as https://*.example.com"
 	case label != "*" || !strings.Contains(domain, "."):
-		return quoted + "a * may only be the port (http://localhost:*) or the whole first label of a host, before a domain of two labels or more (https://*.example.com)"
+		return refused + "a * may only be the port (http://localhost:*) or the whole first label of a host, before a domain of two labels or more (https://*.example.com)"
 	}
 	return ""
+}
+
+// writeOrigin says to write the one origin that is meant; where that is not known, or not
+// allowed with credentials, an example.
+func writeOrigin(cure []string) string {
+	if len(cure) == 1 && len(originProblems(cure[0])) == 0 && checkCredentialedOrigin(cure[0]) == "" {
+		return "write " + cure[0]
+	}
+	return "write an origin such as https://app.example.com"
 }
 
 // splitPort splits host:port, a bracketed IPv6 address included; port may be "".

@@ -7,55 +7,45 @@ import (
 
 // originDifferences are the mistakes that people make most, the likeliest first. Each
 // compares an origin that is denied with one that a rule lists. If that mistake is all that
-// keeps them apart, it returns an advice, formatted with the origin, the listed one and the
-// rule's name; else "".
-var originDifferences = []func(origin, listed string) (format string){
-	func(origin, listed string) string {
+// keeps them apart, it returns, in words that follow the listed origin, how they differ, and
+// what to write in place of the listed one if that is the mistake; else "".
+var originDifferences = []func(origin, listed string) (difference, instead string){
+	func(origin, listed string) (string, string) {
 		problems, cure := originProblems(listed), originCure(listed)
 		meant := slices.IndexFunc(cure, func(corrected string) bool { return listedMatches(corrected, origin) })
 		if len(problems) == 0 || meant < 0 {
-			return ""
+			return "", ""
 		}
-		escape := strings.NewReplacer("%", "%%").Replace
-		return "write " + escape(cure[meant]) + " in rule %[3]s, where " + escape(problems[0].message)
+		return problems[0].message, cure[meant]
 	},
-	func(origin, listed string) string {
-		if !listedMatches(listed, withOtherScheme(origin)) {
-			return ""
-		}
-		return addOrigin + "differs only in the scheme"
+	func(origin, listed string) (string, string) {
+		return difference("differs only in the scheme", listedMatches(listed, withOtherScheme(origin)))
 	},
-	func(origin, listed string) string {
-		if !listedMatches(listed, withPortOf(listed, origin)) {
-			return ""
-		}
-		return addOrigin + "differs only in the port"
+	func(origin, listed string) (string, string) {
+		return difference("differs only in the port", listedMatches(listed, withPortOf(listed, origin)))
 	},
-	func(origin, listed string) string {
+	func(origin, listed string) (string, string) {
 		scheme, host, _ := strings.Cut(origin, "://")
-		if listed != scheme+"://*."+host {
-			return ""
-		}
-		return addOrigin + "matches sub-domains only"
+		return difference("matches sub-domains only", listed == scheme+"://*."+host)
 	},
-	func(origin, listed string) string {
+	func(origin, listed string) (string, string) {
 		scheme, host, _ := strings.Cut(origin, "://")
-		if !listedMatches(listed, scheme+"://www."+host) && !listedMatches(listed, scheme+"://"+strings.TrimPrefix(host, "www.")) {
-			return ""
-		}
-		return addOrigin + "differs only in www."
+		return difference("differs only in www.",
+			listedMatches(listed, scheme+"://www."+host) || listedMatches(listed, scheme+"://"+strings.TrimPrefix(host, "www.")))
 	},
-	func(origin, listed string) string {
+	func(origin, listed string) (string, string) {
 		scheme, host, _ := strings.Cut(origin, "://")
 		domain, ok := strings.CutPrefix(lower(listed), scheme+"://")
-		if !ok || domain == "" || !strings.HasSuffix(host, "."+domain) {
-			return ""
-		}
-		return addOrigin + "does not match sub-domains"
+		return difference("does not match sub-domains", ok && domain != "" && strings.HasSuffix(host, "."+domain))
 	},
 }
 
-const addOrigin = "add <AllowedOrigin>%[1]s</AllowedOrigin> to rule %[3]s: its %[2]s "
+func difference(words string, isOnly bool) (string, string) {
+	if !isOnly {
+		return "", ""
+	}
+	return words, ""
+}
 
 // listedMatches reports whether an origin that a rule lists matches one.
 func listedMatches(listed, origin string) bool {

@@ -7,21 +7,21 @@ import (
 
 func TestAdviceNamesTheOneDifference(t *testing.T) {
 	cases := []struct{ desc, listed, origin, want string }{
-		{"scheme", "http://app.localhost:*", "https://app.localhost:3000", "add <AllowedOrigin>https://app.localhost:3000</AllowedOrigin> to rule 1: its http://app.localhost:* differs only in the scheme"},
-		{"scheme of a sub-domain", "https://*.example.com", "http://a.example.com", "its https://*.example.com differs only in the scheme"},
-		{"port", "http://localhost:3000", "http://localhost:5173", "its http://localhost:3000 differs only in the port"},
-		{"a port that is not listed", "https://app.example.com", "https://app.example.com:8443", "its https://app.example.com differs only in the port"},
-		{"any port, and the scheme's own", "http://localhost:*", "http://localhost", "its http://localhost:* differs only in the port"},
-		{"port after an IPv6 address", "http://[::1]:3000", "http://[::1]:5173", "its http://[::1]:3000 differs only in the port"},
-		{"www in the request", "https://example.com", "https://www.example.com", "its https://example.com differs only in www."},
-		{"www in the rule", "https://www.example.com", "https://example.com", "its https://www.example.com differs only in www."},
-		{"the domain itself", "https://*.example.com", "https://example.com", "its https://*.example.com matches sub-domains only"},
-		{"a sub-domain", "https://example.com", "https://a.b.example.com", "its https://example.com does not match sub-domains"},
+		{"scheme", "http://app.localhost:*", "https://app.localhost:3000", "add <AllowedOrigin>https://app.localhost:3000</AllowedOrigin> to rule 1: its origin http://app.localhost:* differs only in the scheme"},
+		{"scheme of a sub-domain", "https://*.example.com", "http://a.example.com", "its origin https://*.example.com differs only in the scheme"},
+		{"port", "http://localhost:3000", "http://localhost:5173", "its origin http://localhost:3000 differs only in the port"},
+		{"a port that is not listed", "https://app.example.com", "https://app.example.com:8443", "its origin https://app.example.com differs only in the port"},
+		{"any port, and the scheme's own", "http://localhost:*", "http://localhost", "its origin http://localhost:* differs only in the port"},
+		{"port after an IPv6 address", "http://[::1]:3000", "http://[::1]:5173", "its origin http://[::1]:3000 differs only in the port"},
+		{"www in the request", "https://example.com", "https://www.example.com", "its origin https://example.com differs only in www."},
+		{"www in the rule", "https://www.example.com", "https://example.com", "its origin https://www.example.com differs only in www."},
+		{"the domain itself", "https://*.example.com", "https://example.com", "its origin https://*.example.com matches sub-domains only"},
+		{"a sub-domain", "https://example.com", "https://a.b.example.com", "its origin https://example.com does not match sub-domains"},
 		{"slash in the rule", "https://app.example.com/", "https://app.example.com", `write https://app.example.com in rule 1, where "https://app.example.com/" ends with a slash, which browsers do not send`},
 		{"path in the rule", "https://app.example.com/100%", "https://app.example.com", `write https://app.example.com in rule 1, where "https://app.example.com/100%" has a path: browsers send scheme, host and port alone`},
 		{"no scheme in the rule", "app.example.com", "https://app.example.com", `write https://app.example.com in rule 1, where "app.example.com" matches no browser's origin: an origin begins with its scheme`},
 		{"the default port in the rule", "https://app.example.com:443", "https://app.example.com", `write https://app.example.com in rule 1, where "https://app.example.com:443" matches no browser's origin: the port 443 is left out of an origin`},
-		{"upper case is no difference", "https://APP.example.com", "http://app.example.com", "its https://APP.example.com differs only in the scheme"},
+		{"upper case is no difference", "https://APP.example.com", "http://app.example.com", "its origin https://APP.example.com differs only in the scheme"},
 		{"two differences", "https://app.example.com", "http://app.example.org", "add <AllowedOrigin>http://app.example.org</AllowedOrigin> to the rule that is meant for it"},
 		{"a name that ends alike", "https://example.com", "https://evilexample.com", "to the rule that is meant for it"},
 		{"a slash in the request", "https://app.example.com", "https://app.example.com/", `correct what sends the request: "https://app.example.com/" ends with a slash, which browsers do not send`},
@@ -44,9 +44,25 @@ func TestAdviceWithARuleForAllOrigins(t *testing.T) {
 		{AllowedOrigins: []string{"https://app.example.com"}, AllowedMethods: []string{"PUT"}},
 	}})
 	e := rules.Explain(actual([]string{"http://app.example.com"}, "PUT"))
-	const want = "add <AllowedOrigin>http://app.example.com</AllowedOrigin> to rule 2: its https://app.example.com differs only in the scheme"
+	const want = "add <AllowedOrigin>http://app.example.com</AllowedOrigin> to rule 2: its origin https://app.example.com differs only in the scheme"
 	if got := e.Advice(); got != want {
 		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// The advice is in the words of the form of the rules.
+func TestAdviceOnADifferenceInEachForm(t *testing.T) {
+	for form, want := range map[Form]string{
+		FormXML:     `add <AllowedOrigin>http://app.example.com</AllowedOrigin> to rule app: its origin https://app.example.com differs only in the scheme`,
+		FormBlocks:  `add "origin http://app.example.com" to rule app: its origin https://app.example.com differs only in the scheme`,
+		FormS3JSON:  `add "http://app.example.com" to AllowedOrigins of rule app: its origin https://app.example.com differs only in the scheme`,
+		FormOSSJSON: `add "http://app.example.com" to AllowedOrigin of rule app: its origin https://app.example.com differs only in the scheme`,
+	} {
+		cfg := inForm(form, ruleSpec{id: "app", origins: "https://app.example.com", methods: "GET"})
+		e := Compile(cfg).Explain(actual([]string{"http://app.example.com"}, "GET"))
+		if got := e.Advice(); got != want {
+			t.Errorf("form %d:\n got %s\nwant %s", form, got, want)
+		}
 	}
 }
 

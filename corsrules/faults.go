@@ -87,7 +87,7 @@ func placeOf(file string, line, column int) string {
 type Faults []*Fault
 
 const (
-	// maxToldFaults is how many faults Error tells: as many as a person mends at once. A
+	// maxToldFaults is how many faults Error tells: as many as a person fixes at once. A
 	// document can have thousands.
 	maxToldFaults = 100
 
