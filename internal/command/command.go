@@ -76,10 +76,17 @@ func command(cmd *cobra.Command, argName string, run func(cmd *cobra.Command, ar
 		case argName == "" && len(args) > 0:
 			return false, usageError(fmt.Sprintf("%s takes flags only, and there is %q", cmd.Name(), args[0]))
 		case argName != "" && len(args) != 1:
-			return false, usageError(fmt.Sprintf("%s takes exactly one %s, and there are %d arguments", cmd.Name(), argName, len(args)))
+			return false, usageError(fmt.Sprintf("%s takes exactly one %s, and there %s", cmd.Name(), argName, areArguments(len(args))))
 		}
 		return run(cmd, strings.Join(args, ""))
 	})
+}
+
+func areArguments(n int) string {
+	if n == 1 {
+		return "is 1 argument"
+	}
+	return fmt.Sprintf("are %d arguments", n)
 }
 
 // commandOfMany is as command, for a subcommand with any number of arguments.
@@ -127,12 +134,14 @@ func required(cmd *cobra.Command, names ...string) ([]string, error) {
 }
 
 func addMaxRules(cmd *cobra.Command) {
-	cmd.Flags().Int("max-rules", corsrules.DefaultMaxRules, "how many rules a document may have, as max_rules in the Caddyfile")
+	cmd.Flags().Int("max-rules", 0, fmt.Sprintf("how many rules a document may have, as max_rules in the Caddyfile; default: %d, or %d with --dialect s3",
+		corsrules.DefaultMaxRules, corsrules.DefaultMaxS3Rules))
 }
 
+// maxRules returns the command's --max-rules; 0 without that: the dialect's.
 func maxRules(cmd *cobra.Command) (int, error) {
 	n, _ := cmd.Flags().GetInt("max-rules")
-	if n < 1 {
+	if n < 1 && cmd.Flags().Changed("max-rules") {
 		return 0, usageError(fmt.Sprintf("--max-rules is %d: a whole number from 1 is needed", n))
 	}
 	return n, nil

@@ -10,7 +10,7 @@ import (
 
 func diffCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "diff <old> <new> [--site <address>] [--max-rules <n>] [--json]",
+		Use:   "diff <old> <new> [--dialect oss|s3] [--site <address>] [--max-rules <n>] [--json]",
 		Short: "Shows what new rules allow and deny that the old ones do not",
 		Long: `Compares two rules documents by what they decide: what becomes allowed, what becomes
 denied, and which response headers differ, by origin, method and request header. It is
@@ -25,6 +25,7 @@ or they differ in more ways than anybody reads.`,
 		Example: `  caddy oss-cors diff cors.xml cors-new.xml
   git show HEAD:Caddyfile | caddy oss-cors diff - Caddyfile`,
 	}
+	addDialect(cmd)
 	addSite(cmd)
 	addMaxRules(cmd)
 	return commandOfMany(cmd, runDiff)
@@ -37,7 +38,7 @@ type diffResult struct {
 
 func runDiff(cmd *cobra.Command, files []string) (same bool, err error) {
 	if len(files) != 2 {
-		return false, usageError(fmt.Sprintf("diff takes exactly two documents, the old and the new, and there are %d arguments", len(files)))
+		return false, usageError(fmt.Sprintf("diff takes exactly two documents, the old and the new, and there %s", areArguments(len(files))))
 	}
 	before, _, err := compileFile(cmd, files[0])
 	if err != nil {

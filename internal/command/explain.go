@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -57,6 +58,9 @@ else by the actual request; 1 if not; 2 if nothing could be evaluated.`,
 }
 
 func runExplain(cmd *cobra.Command, _ string) (allowed bool, err error) {
+	if err := bothGiven(cmd); err != nil {
+		return false, err
+	}
 	explainer, err := newExplainer(cmd)
 	if err != nil {
 		return false, err
@@ -85,6 +89,22 @@ func runExplain(cmd *cobra.Command, _ string) (allowed bool, err error) {
 			p.explanation(e)
 		}
 	})
+}
+
+// bothGiven reports what is missing, rules or a request, at once.
+func bothGiven(cmd *cobra.Command) error {
+	given := func(flags ...string) bool { return slices.ContainsFunc(flags, cmd.Flags().Changed) }
+	hasRules, hasRequest := given("rules", "ruleset", "address"), given("origin", "method", "curl", "har")
+	const rules, request = "rules (--rules or --ruleset)", "a request (--origin and --method, --curl or --har)"
+	switch {
+	case !hasRules && !hasRequest:
+		return usageError("explain needs " + rules + " and " + request)
+	case !hasRules:
+		return usageError("explain needs " + rules)
+	case !hasRequest:
+		return usageError("explain needs " + request)
+	}
+	return nil
 }
 
 // explainer explains a request, by a document or by the rules that a running Caddy has.

@@ -16,7 +16,7 @@ import (
 
 func lintCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "lint <file or directory>… [--ignore <codes>] [--max-rules <n>] [--json]",
+		Use:   "lint <file or directory>… [--ignore <codes>] [--dialect oss|s3] [--max-rules <n>] [--json]",
 		Short: "Finds what is wrong in rules, and what is legal and yet unwise",
 		Long: `Finds what is wrong in rules documents, in the rule blocks of a Caddyfile, or in each
 *.xml of a directory, and what is legal and yet unwise: rules that no request can reach,
@@ -31,6 +31,7 @@ read.`,
   git show HEAD:cors.xml | caddy oss-cors lint -`,
 	}
 	cmd.Flags().StringSlice("ignore", nil, "findings to leave out, by their `codes`, with commas between them")
+	addDialect(cmd)
 	addMaxRules(cmd)
 	return commandOfMany(cmd, runLint)
 }
@@ -66,10 +67,10 @@ func runLint(cmd *cobra.Command, paths []string) (clean bool, err error) {
 	ignored, _ := cmd.Flags().GetStringSlice("ignore")
 	for _, code := range ignored {
 		if !slices.Contains(corsrules.LintCodes, code) {
-			return false, usageError(fmt.Sprintf("--ignore %s: there is no such code", code))
+			return false, usageError(fmt.Sprintf("--ignore %s: there is no such code; there are %s", code, strings.Join(corsrules.LintCodes, ", ")))
 		}
 	}
-	limit, err := maxRules(cmd)
+	opts, err := documentOptions(cmd)
 	if err != nil {
 		return false, err
 	}
@@ -83,7 +84,7 @@ func runLint(cmd *cobra.Command, paths []string) (clean bool, err error) {
 	}
 	result := lintResult{Documents: len(files), Findings: []lintFinding{}}
 	for _, file := range files {
-		found, err := lintFile(cmd, file, limit)
+		found, err := lintFile(cmd, file, opts)
 		if err != nil {
 			return false, err
 		}
@@ -94,6 +95,16 @@ func runLint(cmd *cobra.Command, paths []string) (clean bool, err error) {
 		}
 	}
 	return len(result.Findings) == 0, printResult(cmd, result, func(p *printer) { p.lintResult(result) })
+}
+
+// documentOptions returns what the flags say of documents.
+func documentOptions(cmd *cobra.Command) (corsrules.Options, error) {
+	dialect, err := dialectOf(cmd)
+	if err != nil {
+		return corsrules.Options{}, err
+	}
+	limit, err := maxRules(cmd)
+	return corsrules.Options{Dialect: dialect.Documents(), MaxRules: limit}, err
 }
 
 // documents returns the path itself or, of a directory, its *.xml.
@@ -126,7 +137,7 @@ func documents(path string) ([]string, error) {
 
 // lintFile returns the findings of a document or of each oss_cors directive of a Caddyfile;
 // where it is bad, its faults.
-func lintFile(cmd *cobra.Command, file string, limit int) ([]lintFinding, error) {
+func lintFile(cmd *cobra.Command, file string, opts corsrules.Options) ([]lintFinding, error) {
 	doc, err := readFile(cmd, file)
 	if err != nil {
 		return nil, err
@@ -134,8 +145,8 @@ func lintFile(cmd *cobra.Command, file string, limit int) ([]lintFinding, error)
 	if file == stdin {
 		file = standardInput
 	}
-	if !rulesource.HasRuleBlocks(doc) {
-		return lintFindings(corsrules.Lint(doc, corsrules.Options{File: file, MaxRules: limit})), nil
+	if opts.File = file; !rulesource.HasRuleBlocks(doc) {
+		return lintFindings(corsrules.Lint(doc, opts)), nil
 	}
 	directives, err := rulesource.ReadCaddyfile(doc, file)
 	if err != nil {

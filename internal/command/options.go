@@ -78,7 +78,7 @@ func runOptions(cmd *cobra.Command, target string) (allowed bool, err error) {
 	}
 	u, err := url.Parse(target)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return false, usageError(fmt.Sprintf("%s is no URL to send a preflight to: it begins with http:// or https:// and a host", target))
+		return false, usageError(fmt.Sprintf("%s is not a URL: begin it with http:// or https:// and a host", target))
 	}
 	r, err := http.NewRequestWithContext(cmd.Context(), http.MethodOptions, u.String(), nil)
 	if err != nil {

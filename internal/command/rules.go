@@ -61,9 +61,6 @@ func readRules(cmd *cobra.Command, file string, policy corsrules.Policy) (*rules
 	if err != nil {
 		return nil, err
 	}
-	if !cmd.Flags().Changed("max-rules") {
-		limit = 0 // the dialect's
-	}
 	site, _ := cmd.Flags().GetString("site")
 	return readRulesOf(cmd, file, site, corsrules.Options{MaxRules: limit}, policy)
 }
@@ -131,7 +128,7 @@ func choose(directives []*rulesource.Directive, site string) (*rulesource.Direct
 	case site == "":
 		return nil, usageError("choose one of the oss_cors directives, by its site or name: there are " + there)
 	case len(chosen) == 0:
-		return nil, usageError(fmt.Sprintf("no oss_cors directive with rule blocks is of %s: there are %s", site, there))
+		return nil, usageError(fmt.Sprintf("no site or name is %s: choose one of %s", site, there))
 	}
 	return nil, usageError(fmt.Sprintf("%d oss_cors directives are of %s: give each the option name, and choose one by it", len(chosen), site))
 }

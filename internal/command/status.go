@@ -87,9 +87,23 @@ func (p *printer) status(rulesets []rulesetStatus) {
 	table.Flush()
 	for _, r := range rulesets {
 		if r.LastError != "" {
-			p.linef("\n%s %s: newer rules are not in force: %s", p.color(red, "Error:"), printable(r.Name), printable(r.LastError))
+			p.linef("\n%s %s: %s: %s", p.color(red, "Error:"), printable(r.Name), r.consequence(), printable(r.LastError))
 		}
 	}
+}
+
+// consequence says what requests get while rules cannot be loaded.
+func (r *rulesetStatus) consequence() string {
+	ofBuckets := r.Source == "directory" || r.Source == "storage"
+	switch {
+	case r.Loaded != nil || r.NumberOfRules > 0:
+		return "newer rules are not in force"
+	case ofBuckets && r.Document == "": // this stands for all buckets
+		return "buckets' rules cannot be read: those that are known stay in force, preflights for other buckets get 503"
+	case ofBuckets:
+		return "there are no earlier rules, and this bucket denies all"
+	}
+	return "no rules are known, preflights get 503"
 }
 
 func sum(counts map[string]uint64) (total uint64) {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -136,11 +137,17 @@ func readTests(file string) (*testFile, error) {
 		return nil, fmt.Errorf("%s: more than %d bytes: split it", file, maxTestFile)
 	}
 	tests, err := parseTests(string(text))
+	if err != nil && len(text) > 0 && !beginsTests.Match(text) {
+		return nil, fmt.Errorf("%s is not a file of tests: YAML with the fields rules and tests is needed (caddy oss-cors test --help)", file)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %s", file, inOurTerms.Replace(err.Error()))
 	}
 	return tests, nil
 }
+
+// beginsTests matches what has a field of a file of tests, in YAML or in its form that is JSON.
+var beginsTests = regexp.MustCompile(`(?m)^[ {]*"?(rules|tests)"?[ ]*:`)
 
 // inOurTerms takes the names of Go types out of what package yaml says.
 var inOurTerms = strings.NewReplacer(

@@ -56,13 +56,16 @@ type deniedRequest struct {
 }
 
 func runWatch(cmd *cobra.Command, _ string) (ok bool, err error) {
+	most, _ := cmd.Flags().GetInt("count")
+	if most < 0 {
+		return false, usageError(fmt.Sprintf("--count is %d: a whole number from 0 is needed", most))
+	}
 	admin, err := adminOf(cmd)
 	if err != nil {
 		return false, err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	most, _ := cmd.Flags().GetInt("count")
 	shown := 0
 	var last uint64 // the number of the last denial
 	for first := true; ; first = false {

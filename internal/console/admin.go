@@ -34,6 +34,9 @@ func NewAdmin(address string) (*Admin, error) {
 	if parsed.IsUnixNetwork() {
 		parsed.Host, _, _ = strings.Cut(parsed.Host, "|") // the permissions
 	} else {
+		if parsed.StartPort == 0 {
+			return nil, fmt.Errorf("the admin address %q does not have a port: write %s:2019", address, strings.TrimSuffix(address, ":"))
+		}
 		if parsed.Host == "" {
 			parsed.Host = "localhost"
 		}

@@ -286,7 +286,7 @@ func TestAdminAway(t *testing.T) {
 	if answer.StatusCode != http.StatusBadGateway || !strings.Contains(string(body), "Caddy cannot be reached at 127.0.0.1:1") {
 		t.Errorf("%d %s", answer.StatusCode, body)
 	}
-	for _, address := range []string{"", "localhost:2019-2021", "localhost:port"} {
+	for _, address := range []string{"", "localhost:2019-2021", "localhost:port", "localhost", "localhost:", "[::1]"} {
 		if _, err := NewAdmin(address); err == nil {
 			t.Errorf("%q is taken for an address", address)
 		}
