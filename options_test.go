@@ -166,23 +166,62 @@ func TestWrongOptions(t *testing.T) {
 	}
 }
 
+// The commands and the admin API, which read rule blocks without the rest of the directive,
+// know all of its options.
+func TestOptionsOfSnippets(t *testing.T) {
+	p := newProxy(t)
+	write(t, "good.xml", appRules)
+	isOption := map[string]bool{}
+	for _, option := range optionsInMessage(t, p, "oss_cors good.xml {\nnonsense\n}", "oss_cors takes ") {
+		isOption[option] = true
+		if option == "rule" || option == "dialect" {
+			continue // which need more
+		}
+		d, err := rulesource.ReadSnippet([]byte("oss_cors {\n"+option+"\nrule {\n"+goodBlock+"\n}\n}"), "snippet")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.Configuration(false, false); err != nil {
+			t.Errorf("%s: %v", option, err)
+		}
+	}
+	if !isOption["bucket_api"] || !isOption["debug_preflights"] {
+		t.Errorf("the options are %v", isOption)
+	}
+	for snippet, want := range map[string]string{
+		"rul app {\norigin *\nmethod GET\n}\n":         `snippet:6: oss_cors has no option "rul"`,
+		"} \noss_cors {\nrule {\norigin *\nmethod GET": "snippet:7: oss_cors is after the oss_cors directive",
+	} {
+		d, err := rulesource.ReadSnippet([]byte("oss_cors {\nrule {\n"+goodBlock+"\n}\n"+snippet+"}"), "snippet")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.Configuration(false, false); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", snippet, err)
+		}
+	}
+}
+
 // allOptions are the names of all options of the directive, of sources and of rule blocks.
 func allOptions(t *testing.T, p *proxy) []string {
 	t.Helper()
-	_, list, ok := strings.Cut(p.tryLoad(t, "oss_cors {\nrule {\nnonsense\n}\n}").Error(), "rule takes ")
-	list, _, _ = strings.Cut(list, "\n")
-	if !ok {
-		t.Fatal("no message lists the options of rule blocks")
-	}
-	options := append([]string{"access_key", "refresh", "max_rules"}, strings.Split(list, ", ")...)
+	options := append([]string{"access_key", "refresh", "max_rules"}, optionsInMessage(t, p, "oss_cors {\nrule {\nnonsense\n}\n}", "rule takes ")...)
 	for _, module := range caddy.GetModules(rulesource.Namespace) {
 		if name := module.ID.Name(); !strings.HasPrefix(name, "test_") && name != "config" {
 			options = append(options, "rules "+name)
 		}
 	}
-	_, list, ok = strings.Cut(p.tryLoad(t, "oss_cors good.xml {\nnonsense\n}").Error(), "oss_cors takes ")
-	if list, _, _ = strings.Cut(list, ", at "); !ok {
+	return append(options, optionsInMessage(t, p, "oss_cors good.xml {\nnonsense\n}", "oss_cors takes ")...)
+}
+
+// optionsInMessage returns the options that the message about a wrong one lists.
+func optionsInMessage(t *testing.T, p *proxy, site, before string) []string {
+	t.Helper()
+	_, list, ok := strings.Cut(p.tryLoad(t, site).Error(), before)
+	if !ok {
 		t.Fatal("no message lists the options")
 	}
-	return append(options, strings.Split(strings.Replace(list, " and ", ", ", 1), ", ")...)
+	list, _, _ = strings.Cut(list, "\n")
+	list, _, _ = strings.Cut(list, ", at ")
+	return strings.Split(strings.Replace(list, " and ", ", ", 1), ", ")
 }

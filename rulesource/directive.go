@@ -3,6 +3,7 @@ package rulesource
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -105,13 +106,18 @@ func isSnippet(tokens []caddyfile.Token) bool {
 
 func readSnippet(tokens []caddyfile.Token) (*Directive, error) {
 	d := caddyfile.NewDispenser(tokens)
-	directive := &Directive{File: tokens[0].File, Line: 1}
+	directive := &Directive{File: tokens[0].File, Line: tokens[0].Line}
+	whole := tokens[0].Text == "oss_cors"
+	if whole {
+		d.Next()
+		directive.read(d)
+	}
 	for d.Next() {
-		if d.Val() == "oss_cors" && d.Line() == tokens[0].Line {
-			directive.read(d)
-		} else {
-			directive.option(d)
+		if whole {
+			directive.blocks.fault(d, "%s is after the oss_cors directive: keep one directive, alone", d.Val())
+			break
 		}
+		directive.option(d)
 	}
 	if d.Nesting() > 0 {
 		directive.blocks.fault(d, "the text ends inside of a block: write } at its end")
@@ -147,7 +153,11 @@ func (c *Directive) read(d *caddyfile.Dispenser) {
 	}
 }
 
-// option reads an option. Those that are not about the rules are for Caddy to check.
+// otherOptions are those of oss_cors that are not about its rules.
+var otherOptions = []string{"bucket", "bucket_api", "shadow", "denied_origins", "debug_header", "debug_preflights"}
+
+// option reads an option. Those that are not about the rules are for Caddy to check, if there
+// are such.
 func (c *Directive) option(d *caddyfile.Dispenser) {
 	switch option := d.Val(); option {
 	case "rule":
@@ -168,6 +178,10 @@ func (c *Directive) option(d *caddyfile.Dispenser) {
 		}
 	case "rules":
 		c.other = strings.Join(append([]string{option}, d.RemainingArgs()...), " ")
+	default:
+		if !slices.Contains(otherOptions, option) {
+			c.blocks.fault(d, "oss_cors has no option %q", option)
+		}
 	}
 	d.RemainingArgs()
 	for nesting := d.Nesting(); d.NextBlock(nesting); {

@@ -38,8 +38,9 @@ git -c user.name=test -c user.email=test@example.com commit -q -m Rules && git u
 	return dir, run
 }
 
-// The workflow's and the hooks' commands pass, and fail once a rule has lost what a test needs.
-func TestRulesTestsExample(t *testing.T) {
+// rulesTestsCommands are the commands of the workflow's steps and of the hooks, by their names.
+func rulesTestsCommands(t *testing.T) map[string]string {
+	t.Helper()
 	var workflow struct {
 		Jobs struct {
 			Rules struct{ Steps []struct{ Name, Run string } }
@@ -65,7 +66,12 @@ func TestRulesTestsExample(t *testing.T) {
 	if len(commands) != 5 {
 		t.Fatalf("the example has the commands %q", commands)
 	}
+	return commands
+}
 
+// The workflow's and the hooks' commands pass, and fail once a rule has lost what a test needs.
+func TestRulesTestsExample(t *testing.T) {
+	commands := rulesTestsCommands(t)
 	dir, run := inRepository(t)
 	for name, command := range commands {
 		if output, err := run(command); err != nil {
@@ -79,6 +85,35 @@ func TestRulesTestsExample(t *testing.T) {
 		} else if shown := strings.SplitAfter(output, "\n"); !strings.Contains(harness.ReadRepo(t, rulesTests+"README.md"), strings.Join(shown[:5], "")) {
 			t.Errorf("the README does not show\n%s", output)
 		}
+	}
+	output, err := run(commands["Show what changes for browsers"])
+	if err != nil || !strings.Contains(output, "Newly denied:\n  PUT from https://*.preview.example.com, https://app.example.com\n") {
+		t.Errorf("diff: %v\n%s", err, output)
+	}
+}
+
+// With Caddyfile in place of cors.xml, as the README says, all does the same for rule blocks.
+func TestRulesTestsExampleInCaddyfile(t *testing.T) {
+	dir, run := inRepository(t)
+	blocks, err := run("caddy oss-cors convert --to caddyfile cors.xml")
+	if err != nil {
+		t.Fatalf("%v\n%s", err, blocks)
+	}
+	harness.WriteFile(t, filepath.Join(dir, "Caddyfile"), "cdn.example.com {\n"+blocks+"}\n")
+	harness.Edit(t, filepath.Join(dir, "cors.test.yaml"), "rules: cors.xml", "rules: Caddyfile")
+	if output, err := run("rm cors.xml && caddy fmt --overwrite Caddyfile && git add -A && git -c user.name=test -c user.email=test@example.com commit -q -m Blocks && git update-ref refs/remotes/origin/main main"); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	commands := rulesTestsCommands(t)
+	for name, command := range commands {
+		commands[name] = strings.ReplaceAll(command, "cors.xml", "Caddyfile")
+		if output, err := run(commands[name]); err != nil {
+			t.Errorf("%s: %v\n%s", name, err, output)
+		}
+	}
+	harness.Edit(t, filepath.Join(dir, "Caddyfile"), "method GET PUT", "method GET")
+	if output, err := run(commands["Test"]); err == nil || !strings.Contains(output, `To allow it, add "method PUT" to rule app.`) {
+		t.Errorf("Test, without PUT: %v\n%s", err, output)
 	}
 	output, err := run(commands["Show what changes for browsers"])
 	if err != nil || !strings.Contains(output, "Newly denied:\n  PUT from https://*.preview.example.com, https://app.example.com\n") {
