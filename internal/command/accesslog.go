@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -72,6 +73,22 @@ func parseLogLine(line []byte) (entry logEntry, ok bool) {
 	return entry, err == nil && entry.Request.Method != ""
 }
 
+// hasLogEntry reports whether one of the lines is of an access log.
+func hasLogEntry(lines []byte) bool {
+	for line := range bytes.Lines(lines) {
+		if !bytes.Contains(line, []byte(`"request":`)) {
+			continue // which spares decoding it
+		}
+		if _, ok := parseLogLine(line); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// errNotLog is for a file that could otherwise be taken for a log without CORS requests.
+var errNotLog = errors.New("no line is of Caddy's access log in JSON; write it with the directive log")
+
 // logReader reads access logs in chunks of whole lines, which handle gets from as many
 // goroutines as there are processors.
 type logReader struct {
@@ -128,13 +145,19 @@ func (l *logReader) readFile(cmd *cobra.Command, file string, chunks chan<- []by
 		}
 		in = unzipped
 	}
-	return l.split(in, chunks, free)
+	err := l.split(in, chunks, free)
+	if errors.Is(err, errNotLog) {
+		err = fmt.Errorf("%s: %w", shownName(file), err)
+	}
+	return err
 }
 
-// split reads chunks and cuts them after their last line, whose rest begins the next chunk.
+// split reads chunks and cuts them after their last line, whose rest begins the next chunk. It
+// returns errNotLog if there are lines, and none is of an access log.
 func (l *logReader) split(in io.Reader, chunks chan<- []byte, free <-chan []byte) error {
 	var rest []byte
-	skipping := false // the beginning of the line was too long
+	skipping := false             // the beginning of the line was too long
+	isLog, isEmpty := false, true // what is read so far
 	for {
 		chunk := (<-free)[:logChunk]
 		n := copy(chunk, rest)
@@ -164,8 +187,13 @@ func (l *logReader) split(in io.Reader, chunks chan<- []byte, free <-chan []byte
 		if !skipping {
 			rest = append(rest, chunk[end:]...)
 		}
+		isLog = isLog || hasLogEntry(chunk[:end])
+		isEmpty = isEmpty && len(bytes.TrimSpace(chunk[:end])) == 0
 		chunks <- chunk[:end]
-		if last {
+		switch {
+		case last && !isLog && !isEmpty:
+			return errNotLog
+		case last:
 			return nil
 		}
 	}

@@ -150,6 +150,14 @@ func maxRules(cmd *cobra.Command) (int, error) {
 // stdin is the argument that stands for the standard input.
 const stdin = "-"
 
+// shownName is how messages name a file.
+func shownName(file string) string {
+	if file == stdin {
+		return "<standard input>"
+	}
+	return file
+}
+
 // printResult prints a result: as JSON if the user wants that, else as text does.
 func printResult(cmd *cobra.Command, result any, text func(*printer)) error {
 	if asJSON, _ := cmd.Flags().GetBool("json"); asJSON {

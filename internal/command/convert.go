@@ -101,10 +101,7 @@ func readAnyForm(cmd *cobra.Command, file string) (*corsrules.Configuration, err
 			return cfg, nil
 		}
 	}
-	if file == stdin {
-		file = standardInput
-	}
-	return parseAnyForm(text, file, site)
+	return parseAnyForm(text, shownName(file), site)
 }
 
 func parseAnyForm(text []byte, file, site string) (*corsrules.Configuration, error) {

@@ -57,9 +57,6 @@ type lintFinding struct {
 // badDocument is the code of faults, which cannot be ignored.
 const badDocument = "bad-document"
 
-// standardInput names it where other findings name their file.
-const standardInput = "<standard input>"
-
 func runLint(cmd *cobra.Command, paths []string) (clean bool, err error) {
 	if len(paths) == 0 {
 		return false, usageError("lint needs a file or directory, or - for the standard input")
@@ -142,13 +139,10 @@ func lintFile(cmd *cobra.Command, file string, opts corsrules.Options) ([]lintFi
 	if err != nil {
 		return nil, err
 	}
-	if file == stdin {
-		file = standardInput
-	}
-	if opts.File = file; !rulesource.HasRuleBlocks(doc) {
+	if opts.File = shownName(file); !rulesource.HasRuleBlocks(doc) {
 		return lintFindings(corsrules.Lint(doc, opts)), nil
 	}
-	directives, err := rulesource.ReadCaddyfile(doc, file)
+	directives, err := rulesource.ReadCaddyfile(doc, opts.File)
 	if err != nil {
 		return nil, err
 	}

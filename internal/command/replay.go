@@ -41,7 +41,8 @@ origins did in the log, and nothing else: for each origin and method the header 
 preflights asked for. --to writes them in another form, as convert does. Anybody can send
 such requests: read the rules before you use them.
 
-Exit status: 0 if no outcome changes; 1 if one does; 2 if a file could not be read.`,
+Exit status: 0 if no outcome changes; 1 if one does; 2 if a file could not be read, or
+no line of it is of an access log in JSON.`,
 		Example: `  caddy oss-cors replay --rules cors-new.xml /var/log/caddy/access*.log*
   caddy oss-cors replay --suggest --allow-origin https://app.example.com,https://*.preview.example.com access.log`,
 	}

@@ -21,14 +21,14 @@ import (
 // Every line of a log arrives once and whole, wherever chunks end; longer ones than a chunk
 // are left out and counted.
 func TestLogReader(t *testing.T) {
-	var log bytes.Buffer
-	want := 0
+	log := bytes.NewBufferString(`{"request":{"method":"GET"}}` + "\n")
+	want := 1
 	for i := range 3000 {
-		fmt.Fprintf(&log, "%d%s\n", i, strings.Repeat("x", i))
+		fmt.Fprintf(log, "%d%s\n", i, strings.Repeat("x", i))
 		want++
 	}
 	long := strings.Repeat("y", 3*logChunk)
-	fmt.Fprintf(&log, "%s\nshort\n%s\nwithout a line end", long, long)
+	fmt.Fprintf(log, "%s\nshort\n%s\nwithout a line end", long, long)
 	want += 2
 	var zipped bytes.Buffer
 	z := gzip.NewWriter(&zipped)

@@ -72,10 +72,7 @@ func readRulesOf(cmd *cobra.Command, file, site string, opts corsrules.Options, 
 	if err != nil {
 		return nil, err
 	}
-	opts.File = file
-	if file == stdin {
-		opts.File = standardInput
-	}
+	opts.File = shownName(file)
 	opts.Dialect, opts.Credentials = policy.Dialect.Documents(), policy.AllowCredentials
 	f, err := parseRules(text, site, opts, policy)
 	return f, inFile(err)
