@@ -208,8 +208,9 @@ func vectors(request string, status int, methods string, origins ...string) (ans
 	return answers
 }
 
-// cloudserver are vectors of tests/functional/aws-node-sdk/test/object/corsPreflight.js in
-// scality/cloudserver that the others do not have. It was run against AWS in 2016 and 2017.
+// cloudserver are vectors of corsPreflight.js and corsHeaders.js, which are below
+// tests/functional/aws-node-sdk/test/object in scality/cloudserver, that the others do not
+// have. They were run against AWS in 2016 and 2017.
 var cloudserver = []recordedRules{
 	{
 		desc: "CORS response access-control-allow-origin header value",
@@ -231,18 +232,72 @@ var cloudserver = []recordedRules{
 			asking("puppies", "puppies"),
 		},
 	}, {
+		desc:    "allow PUT, POST, DELETE, GET methods and allow only one origin",
+		rules:   `[{"AllowedMethods": ["PUT", "POST", "DELETE", "GET"], "AllowedOrigins": ["http://www.allowedwebsite.com"]}]`,
+		options: "allow_credentials",
+		answers: []recordedAnswer{
+			fromWebsite("OPTIONS /", "PUT", 200, "PUT, POST, DELETE, GET"),
+			fromWebsite("OPTIONS /", "POST", 200, "PUT, POST, DELETE, GET"),
+			fromWebsite("OPTIONS /", "DELETE", 200, "PUT, POST, DELETE, GET"),
+			fromWebsite("OPTIONS /testobject", "GET", 200, "PUT, POST, DELETE, GET"),
+			vector("OPTIONS /", "http://www.forbiddenwebsite.com", "GET", 403, ""),
+			{name: "headers", request: "OPTIONS /", lines: []string{fromAllowedWebsite, acrm + "GET", acrh + "Origin, Accept, Content-Type"}, status: 403, err: recordedRefusal("GET", "BUCKET")},
+			fromWebsite("GET /", "", 200, "PUT, POST, DELETE, GET"), // corsHeaders.js, as what follows
+			fromWebsite("GET /objectKeyName", "", 404, "PUT, POST, DELETE, GET"),
+			fromWebsite("PUT /objectKeyName", "", 403, "PUT, POST, DELETE, GET"),
+			vector("GET /", "http://www.notallowedwebsite.com", "", 200, ""),
+		},
+	}, {
+		desc:    "allow PUT method and one origin", // corsHeaders.js
+		rules:   `[{"AllowedMethods": ["PUT"], "AllowedOrigins": ["http://www.allowedwebsite.com"]}]`,
+		answers: []recordedAnswer{vector("GET /", "http://www.allowedwebsite.com", "", 200, "")},
+	}, {
+		desc:  "CORS allows method GET and origin *.allowedorigin.com",
+		rules: `[{"AllowedMethods": ["GET"], "AllowedOrigins": ["*.allowedorigin.com"]}]`,
+		answers: []recordedAnswer{
+			vector("OPTIONS /", ".allowedorigin.com", "GET", 200, "GET"),
+			vector("OPTIONS /", "test.allowedorigin.com", "GET", 200, "GET"),
+			vector("OPTIONS /", ".allowedorigin.comtest", "GET", 403, ""),
+		},
+	}, {
+		desc:  "CORS allows method GET and origin http://*.allowedorigin.com",
+		rules: `[{"AllowedMethods": ["GET"], "AllowedOrigins": ["http://*.allowedorigin.com"]}]`,
+		answers: []recordedAnswer{
+			vector("OPTIONS /", "http://.allowedorigin.com", "GET", 200, "GET"),
+			vector("OPTIONS /", "http://test.allowedorigin.com", "GET", 200, "GET"),
+			vector("OPTIONS /", "http://.allowedorigin.comtest", "GET", 403, ""),
+			vector("OPTIONS /", "testhttp://.allowedorigin.com", "GET", 403, ""),
+		},
+	}, {
+		desc:  "CORS allows method GET and origin http://www.allowedorigin.*",
+		rules: `[{"AllowedMethods": ["GET"], "AllowedOrigins": ["http://www.allowedorigin.*"]}]`,
+		answers: []recordedAnswer{
+			vector("OPTIONS /", "http://www.allowedorigin.", "GET", 200, "GET"),
+			vector("OPTIONS /", "http://www.allowedorigin.test", "GET", 200, "GET"),
+			vector("OPTIONS /", "testhttp://www.allowedorigin.", "GET", 403, ""),
+		},
+	}, {
 		desc:  "CORS and OPTIONS request",
 		rules: `[{"AllowedMethods": ["GET"], "AllowedOrigins": ["*"]}]`,
 		answers: []recordedAnswer{
-			{name: "fake credentials", request: "OPTIONS /", lines: []string{"Origin: http://www.allowedwebsite.com", acrm + "GET", "Authorization: AWS fakeKey:fakesignature"}, status: 200, cors: []string{"Allow-Methods: GET", "Allow-Origin: *"}},
-			{name: "cookies", request: "OPTIONS /", lines: []string{"Origin: http://www.allowedwebsite.com", acrm + "GET", "Cookie: testcookie=1"}, status: 200, cors: []string{"Allow-Methods: GET", "Allow-Origin: *"}},
+			{name: "fake credentials", request: "OPTIONS /", lines: []string{fromAllowedWebsite, acrm + "GET", "Authorization: AWS fakeKey:fakesignature"}, status: 200, cors: []string{"Allow-Methods: GET", "Allow-Origin: *"}},
+			{name: "cookies", request: "OPTIONS /", lines: []string{fromAllowedWebsite, acrm + "GET", "Cookie: testcookie=1"}, status: 200, cors: []string{"Allow-Methods: GET", "Allow-Origin: *"}},
 		},
 	},
 }
 
+const fromAllowedWebsite = "Origin: http://www.allowedwebsite.com"
+
+// fromWebsite is an answer that a rule for that origin makes, with credentials.
+func fromWebsite(request, asked string, status int, methods string) recordedAnswer {
+	a := vector(request, "http://www.allowedwebsite.com", asked, status, methods)
+	a.cors = append([]string{"Allow-Credentials: true"}, a.cors...)
+	return a
+}
+
 func asking(names, allowed string) recordedAnswer {
 	return recordedAnswer{
-		name: names, request: "OPTIONS /", lines: []string{"Origin: http://www.allowedwebsite.com", acrm + "GET", acrh + names},
+		name: names, request: "OPTIONS /", lines: []string{fromAllowedWebsite, acrm + "GET", acrh + names},
 		status: 200, cors: []string{"Allow-Headers: " + allowed, "Allow-Methods: GET", "Allow-Origin: *"},
 	}
 }
