@@ -34,6 +34,10 @@ const (
 	// DefaultMaxRules is how many rules OSS allows; Options.MaxRules raises it.
 	DefaultMaxRules = 10
 
+	// MostRules is the most that a user can raise Options.MaxRules to: a document of 16384
+	// bytes has no room for more rules, and each has its series in metrics.
+	MostRules = 200
+
 	// newerMaxRules is how many rules OSS's newer pages speak of.
 	newerMaxRules = 20
 

@@ -3,6 +3,8 @@ package corsrules
 import (
 	"bytes"
 	"fmt"
+	"path"
+	"slices"
 	"strings"
 )
 
@@ -26,14 +28,32 @@ func otherForm(doc []byte, xmlOnly bool) string {
 		return `the document is JSON with single quotes: write " in place of '`
 	case beginsJSON(doc) && xmlOnly:
 		return "the document is JSON: write a CORSConfiguration in XML"
-	case bytes.HasPrefix(text, []byte("//")), bytes.HasPrefix(text, []byte("/*")):
-		return "the document begins with a comment, which JSON does not have: remove it"
+	case beginsComment(text):
+		return noComments
 	case beginsJSON(doc):
 		return ""
-	case len(text) > 0 && text[0] != '<' && !bytes.Contains(text, []byte("<CORSConfiguration")) && !hasPlaceholder(firstLine(text)):
-		return "the document is neither XML nor JSON, for it begins with " + quoteShort(firstLine(text)) + ": write a CORSConfiguration in XML"
+	case len(text) > 0 && text[0] != '<' && !bytes.Contains(text, []byte("<CORSConfiguration")):
+		return notADocument(text)
 	}
 	return ""
+}
+
+const (
+	noComments = "JSON cannot have comments: remove them"
+	noQuotes   = `a name or a text in JSON is not in quotation marks: write " before and after it`
+)
+
+// notADocument says what a text is that has nothing of a document.
+func notADocument(text []byte) string {
+	line := firstLine(text)
+	isFile := len(bytes.Fields(text)) == 1 && slices.Contains([]string{".xml", ".json"}, strings.ToLower(path.Ext(line)))
+	switch {
+	case isFile:
+		return fmt.Sprintf("%s looks like a file name: write rules file %[1]s", line)
+	case hasPlaceholder(line):
+		return fmt.Sprintf("the document begins with %s, and %s: write the document itself", quoteShort(line), notExpanded)
+	}
+	return "the document is neither XML nor JSON, for it begins with " + quoteShort(line) + ": write a CORSConfiguration in XML"
 }
 
 func firstLine(text []byte) string {
@@ -41,9 +61,19 @@ func firstLine(text []byte) string {
 	return strings.TrimRight(string(line), xmlSpace)
 }
 
+// htmlBeginnings are those of web pages, some of which leave out the first.
+var htmlBeginnings = []string{"<!doctype html", "<html", "<head", "<body", "<title", "<h1"}
+
+// isHTML looks behind a declaration and comments.
 func isHTML(text []byte) bool {
-	beginning := bytes.ToLower(text[:min(len(text), len("<!doctype html"))])
-	return bytes.HasPrefix(beginning, []byte("<!doctype html")) || bytes.HasPrefix(beginning, []byte("<html"))
+	for _, prolog := range [][2]string{{"<?", "?>"}, {"<!--", "-->"}} {
+		for bytes.HasPrefix(text, []byte(prolog[0])) {
+			_, rest, _ := bytes.Cut(text, []byte(prolog[1]))
+			text = bytes.TrimLeft(rest, xmlSpace)
+		}
+	}
+	beginning := string(bytes.ToLower(text[:min(len(text), len(htmlBeginnings[0]))]))
+	return slices.ContainsFunc(htmlBeginnings, func(b string) bool { return strings.HasPrefix(beginning, b) })
 }
 
 // otherJSON says what a bad document in JSON is, and what to do; "" where it is not known. It
@@ -67,14 +97,23 @@ func otherJSON(doc []byte) string {
 	return ""
 }
 
-// beginsJSON tells JSON from a placeholder in braces.
+// beginsJSON tells JSON, even with comments or without quotation marks, from a placeholder in
+// braces.
 func beginsJSON(doc []byte) bool {
 	text := bytes.TrimLeft(doc, xmlSpace)
+	if beginsComment(text) {
+		return true
+	}
 	if len(text) == 0 || text[0] != '{' && text[0] != '[' {
 		return false
 	}
 	next := bytes.TrimLeft(text[1:], xmlSpace)
-	return len(next) > 0 && bytes.IndexByte([]byte(`"{}]`), next[0]) >= 0 && !bytes.HasPrefix(text, []byte("{{"))
+	return bytes.HasPrefix(next, []byte("CORSRule")) ||
+		len(next) > 0 && bytes.IndexByte([]byte(`"'{}]/#`), next[0]) >= 0 && !bytes.HasPrefix(text, []byte("{{"))
+}
+
+func beginsComment(text []byte) bool {
+	return bytes.HasPrefix(text, []byte("//")) || bytes.HasPrefix(text, []byte("/*"))
 }
 
 // rootProblem says what to do about a root element that is another product's, or nearly

@@ -62,13 +62,15 @@ func parse(doc []byte, opts Options) (*Configuration, *parser, error) {
 }
 
 func (p *parser) parse() (*Configuration, error) {
+	if beginsJSON(p.doc) && !p.opts.XMLOnly {
+		p.form = jsonFormOf(p.doc)
+	}
 	if problem := otherForm(p.doc, p.opts.XMLOnly); problem != "" {
 		p.malformed(0, "%s", problem)
 		return nil, p.faults
 	}
 	var cfg *Configuration
-	if beginsJSON(p.doc) {
-		p.form = jsonFormOf(p.doc)
+	if p.form != FormXML {
 		cfg = p.jsonDocument()
 		if problem := otherJSON(p.doc); problem != "" && len(p.faults) > 0 {
 			p.faults = nil
@@ -183,11 +185,11 @@ func (p *parser) configuration(root xml.StartElement, rootAt int) *Configuration
 }
 
 func limitProblem(number, limit int) string {
-	problem := fmt.Sprintf("CORSRule number %d: at most %d are allowed: ", number, limit)
-	if limit == DefaultMaxRules {
-		return problem + fmt.Sprintf("OSS documents %d rules, in newer pages %d: write max_rules %[2]d", DefaultMaxRules, newerMaxRules)
+	problem := fmt.Sprintf("rule %d is one too many: at most %d are allowed. ", number, limit)
+	if limit >= MostRules {
+		return problem + "Remove rules"
 	}
-	return problem + "remove a rule, or raise max_rules"
+	return problem + fmt.Sprintf("Remove rules, or set max_rules (up to %d) in the oss_cors directive, and --max-rules for a command", MostRules)
 }
 
 // rule = ID? AllowedOrigin+ AllowedMethod+ AllowedHeader* ExposeHeader* MaxAgeSeconds?, in any order.

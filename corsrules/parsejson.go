@@ -41,7 +41,7 @@ func (p *parser) jsonDocument() *Configuration {
 		p.malformed(0, "the document has no rule: %q with at least one is needed", p.form.rootFields()[0])
 	}
 	if tok, at := p.jsonNext(); tok != nil {
-		p.malformed(at, "text after the end of the document: remove it")
+		p.malformed(at, textAfterEnd)
 	}
 	return cfg
 }
@@ -68,11 +68,14 @@ func (p *parser) jsonRules(cfg *Configuration, tok json.Token, at int) {
 		p.jsonSkip(tok)
 		return
 	}
-	rules := 0
+	rules, begin := 0, at
 	for {
 		tok, at := p.jsonNext()
 		switch tok {
 		case nil, json.Delim(']'):
+			if rules == 0 && !p.broken {
+				p.malformed(begin, "the list of rules is empty: at least one rule is needed")
+			}
 			return
 		case json.Delim('{'):
 			if rules++; rules == p.opts.MaxRules+1 {
@@ -80,6 +83,7 @@ func (p *parser) jsonRules(cfg *Configuration, tok json.Token, at int) {
 			}
 			cfg.Rules = append(cfg.Rules, p.jsonRule(at))
 		default:
+			rules++
 			p.malformed(at, "a rule is not an object: write { and } around its fields")
 			p.jsonSkip(tok)
 		}
@@ -180,8 +184,11 @@ func (p *parser) jsonSeconds(element string, tok json.Token, at int) *int {
 		value = number.String()
 	case isString && p.form == FormOSSJSON:
 		value = text
+	case isString && checkMaxAge(text) == "":
+		p.malformed(at, "%s is text: write %s without quotation marks", element, text)
+		return nil
 	default:
-		p.jsonWrong(element, "a number: write digits without quotes, such as 600", tok, at)
+		p.jsonWrong(element, "a number: write digits without quotation marks, such as 600", tok, at)
 		return nil
 	}
 	p.check(element, value, at)
@@ -236,6 +243,9 @@ func (p *parser) jsonFields(allowed []string, where string, field func(name stri
 			p.malformed(nameAt, "unknown field %s in %s: did you mean %q?", quoteShort(name), where, similar)
 			faulty[similar] = true
 			p.jsonSkip(value)
+		case name == "ResponseVary" && p.form == FormS3JSON:
+			p.malformed(nameAt, "S3's form does not have ResponseVary: remove it, and write response_vary in the oss_cors directive")
+			p.jsonSkip(value)
 		default:
 			p.malformed(nameAt, "unknown field %s in %s: it may have %s", quoteShort(name), where, inWords(allowed))
 			p.jsonSkip(value)
@@ -280,13 +290,7 @@ func (p *parser) jsonNext() (json.Token, int) {
 		p.malformed(len(p.doc), "not well-formed JSON: the document ends before its last value does, as if it were cut off")
 		p.broken = true
 	case err != nil && !errors.Is(err, io.EOF):
-		problem := strings.TrimPrefix(err.Error(), "json: ")
-		if before := bytes.TrimRight(p.doc[:min(at, len(p.doc))], xmlSpace+","); bytes.Contains(p.doc[len(before):at], []byte(",")) {
-			problem += ": remove the comma before it"
-		} else if strings.Contains(problem, "' after ") {
-			problem += ": write a comma before it"
-		}
-		p.malformed(at, "not well-formed JSON: %s", problem)
+		p.jsonSyntax(err)
 		p.broken = true
 	case err == nil && tok == nil:
 		return jsonNull{}, at

@@ -24,8 +24,10 @@ var jsonCases = []struct {
 	{desc: "a byte order mark and escapes", doc: "\uFEFF" + `[{"AllowedMethods": ["\u0047ET"], "AllowedOrigins": ["https:\/\/a"]}]`,
 		want: inForm(FormS3JSON, ruleSpec{origins: "https://a", methods: "GET"})},
 
-	{desc: "no rules", doc: `{"CORSRules": []}`, faults: []string{`1:1: the document has no rule: "CORSRules"`}},
-	{desc: "nothing", doc: `[]`, faults: []string{"1:1: the document has no rule"}},
+	{desc: "no rules", doc: `{"CORSRules": []}`, faults: []string{`1:15: the list of rules is empty: at least one rule is needed`}},
+	{desc: "no rules in ossutil 2's form", doc: `{"CORSRule": []}`, faults: []string{`1:14: the list of rules is empty: at least one rule is needed`}},
+	{desc: "nothing", doc: `[]`, faults: []string{"1:1: the list of rules is empty: at least one rule is needed"}},
+	{desc: "an empty object", doc: `{}`, faults: []string{`1:1: the document has no rule: "CORSRules" with at least one is needed`}},
 	{desc: "an empty rule", doc: `[{}]`, faults: []string{"1:2: the rule has no AllowedOrigins", "1:2: the rule has no AllowedMethods"}},
 	{desc: "values", doc: `[{
  "AllowedOrigins": ["https://*.*", 1, null, ["https://a"]],
@@ -52,18 +54,18 @@ var jsonCases = []struct {
 			`1:69: unknown field "AllowedOrigin" in a rule: did you mean "AllowedOrigins"?`,
 			`1:93: a second "AllowedMethods" in a rule`,
 			`1:120: unknown field "Foo" in a rule: it may have ID, AllowedOrigins, AllowedMethods, AllowedHeaders, ExposeHeaders and MaxAgeSeconds`,
-			`1:142: unknown field "ResponseVary" in the document: it may have CORSRules`,
+			`1:142: S3's form does not have ResponseVary: remove it, and write response_vary in the oss_cors directive`,
 			`1:164: a second "CORSRules" in the document`,
 		}},
 	{desc: "rules of another type", doc: `{"CORSRules": {"AllowedOrigins": ["*"]}}`, faults: []string{"1:15: the rules are not an array"}},
 	{desc: "a rule of another type", doc: `["a", [], {"AllowedOrigins": ["*"], "AllowedMethods": ["GET"]}]`, faults: []string{"1:2: a rule is not an object", "1:7: a rule is not an object"}},
 	{desc: "ResponseVary of another type", doc: `{"CORSRule": [{"AllowedOrigin": "*", "AllowedMethod": "GET"}], "ResponseVary": 1}`, faults: []string{"1:80: ResponseVary is not true or false"}},
 	{desc: "a fault and a cut", doc: `[{"AllowedOrigins": [""]`, faults: []string{"1:22: AllowedOrigins is empty", "1:25: not well-formed JSON: the document ends before its last value does"}},
-	{desc: "a comma too many", doc: `[{"AllowedOrigins": ["*"], "AllowedMethods": ["GET"],}]`, faults: []string{"1:54: not well-formed JSON: "}},
-	{desc: "a comment", doc: "[{\"AllowedOrigins\": [\"*\"], // all\n\"AllowedMethods\": [\"GET\"]}]", faults: []string{"1:28: not well-formed JSON: "}},
+	{desc: "a comma too many", doc: `[{"AllowedOrigins": ["*"], "AllowedMethods": ["GET"],}]`, faults: []string{"1:54: a comma before }: remove it"}},
+	{desc: "a comment", doc: "[{\"AllowedOrigins\": [\"*\"], // all\n\"AllowedMethods\": [\"GET\"]}]", faults: []string{"1:28: JSON cannot have comments: remove them"}},
 	{desc: "text behind", doc: `[{"AllowedOrigins": ["*"], "AllowedMethods": ["GET"]}] []`, faults: []string{"1:56: text after the end of the document"}},
 	{desc: "invalid UTF-8", doc: "[{\"ID\": \"\xff\"}]", faults: []string{"1:10: not well-formed JSON: invalid UTF-8"}},
-	{desc: "11 rules", doc: "[" + strings.Repeat(`{"AllowedOrigins": ["*"], "AllowedMethods": ["GET"]},`, 10) + "\n" + `{"AllowedOrigins": ["*"], "AllowedMethods": ["GET"]}]`, faults: []string{"2:1: CORSRule number 11: at most 10 are allowed"}},
+	{desc: "11 rules", doc: "[" + strings.Repeat(`{"AllowedOrigins": ["*"], "AllowedMethods": ["GET"]},`, 10) + "\n" + `{"AllowedOrigins": ["*"], "AllowedMethods": ["GET"]}]`, faults: []string{"2:1: rule 11 is one too many: at most 10 are allowed. Remove rules, or set max_rules (up to 200)"}},
 }
 
 func inForm(form Form, specs ...ruleSpec) *Configuration {
@@ -95,6 +97,22 @@ func TestParseJSON(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A fault of the form of a document in JSON has none of the codes that OSS has for XML.
+func TestJSONFaultsHaveNoCodeOfXML(t *testing.T) {
+	docs := []string{
+		`[{"origin": ["*"], "method": ["GET"]}]`, `{'CORSRules': []}`, `[{'AllowedOrigins': ['*']}]`, "// ours\n[]", "{ # ours\n}", "{ // ours\n}", `{CORSRules: []}`,
+	}
+	for _, c := range jsonCases {
+		docs = append(docs, c.doc)
+	}
+	for _, doc := range docs {
+		_, err := Parse([]byte(doc), Options{})
+		if err != nil && strings.Contains(err.Error(), CodeMalformedXML) {
+			t.Errorf("%s: %v", doc, err)
+		}
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
 )
 
 const (
@@ -20,9 +22,8 @@ const (
 	// MinRefresh keeps a mistyped unit from keeping a core busy.
 	MinRefresh = 10 * time.Millisecond
 
-	// MostRules is the most that max_rules can be. A document of 16384 bytes has no
-	// room for more rules, and each has its series in the metrics of other buckets.
-	MostRules = 200
+	// MostRules is the most that max_rules can be.
+	MostRules = corsrules.MostRules
 )
 
 // RefreshOptions are what every source that reads documents again can be told.

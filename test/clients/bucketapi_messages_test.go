@@ -47,7 +47,7 @@ var badDocuments = []struct {
 	},
 	{
 		"11 rules", func(r ruleFields) []ruleFields { return slices.Repeat([]ruleFields{r}, 11) },
-		"CORSRuleBeyondLimit", "0034-00000006", "The CORS Rules num is beyond limit.", "CORSRule number 11: at most 10 are allowed", "",
+		"CORSRuleBeyondLimit", "0034-00000006", "The CORS Rules num is beyond limit.", "rule 11 is one too many: at most 10 are allowed", "",
 	},
 	{
 		"no rule", func(ruleFields) []ruleFields { return nil },
