@@ -244,7 +244,7 @@ func TestAdminExplain(t *testing.T) {
 		{"more after it", asked + "} {}", 400, "there is more after the JSON object"},
 		{"empty", "", 400, "send JSON such as"},
 		{"no method", `{"origin": "https://app.example.com"}`, 400, "origin and method are needed"},
-		{"too long", `{"origin": "` + strings.Repeat("x", maxExplainBody), 413, "more than 131072 bytes"},
+		{"too long", `{"origin": "` + strings.Repeat("x", maxExplainBody), 413, "more than 409600 bytes"},
 	}
 	for _, c := range cases {
 		if status, answer, _ := explainBy(t, c.body); status != c.status || !strings.Contains(answer, c.text) {
@@ -283,14 +283,18 @@ func TestAdminDialect(t *testing.T) {
 	if all := rulesets(t); len(all) != 1 || all[0].Dialect != "s3" {
 		t.Errorf("%+v", all)
 	}
-	candidate := oneRule + "<!-- " + strings.Repeat(`"\n`, 20_000) + " -->"
-	quoted, err := json.Marshal(candidate)
+	candidate := oneRule + "<!--" + strings.Repeat("<", corsrules.MaxS3DocumentBytes-len(oneRule)-len("<!---->")) + "-->"
+	quoted, err := json.Marshal(candidate) // which writes each < as six bytes
 	if err != nil {
 		t.Fatal(err)
 	}
 	status, answer, e := explainBy(t, asked+`, "document": `+string(quoted)+"}")
 	if status != http.StatusOK || !e.Allowed || e.Preflight.ResponseHeaders["Vary"] != "Origin, Access-Control-Request-Headers, Access-Control-Request-Method" {
 		t.Errorf("a candidate of %d bytes: %d %.300s", len(candidate), status, answer)
+	}
+	status, answer = callAdmin(t, http.MethodPost, "/oss_cors/check", `{"ruleset": "s3-rules", "document": `+string(quoted)+"}")
+	if status != http.StatusOK || !strings.Contains(answer, `"valid": true`) {
+		t.Errorf("check of %d bytes: %d %.300s", len(candidate), status, answer)
 	}
 }
 

@@ -286,6 +286,11 @@ func TestPaste(t *testing.T) {
 			t.Errorf("%s: %d %s", text, status, answer)
 		}
 	}
+	const har = `{"log": {"entries": [{"request": {"method": "PUT", "url": "https://cdn.example/a", "headers": [{"name": "Origin", "value": "https://app.example"}]}}], "comment": "`
+	longest := har + strings.Repeat(`\"`, (explain.MaxPaste-len(har)-len(`"}}`))/2) + `"}}`
+	if got := call[pasteResult](t, "POST", "/oss_cors/paste", pasteRequest{longest}); got.Format != "har" || len(got.Requests) != 1 {
+		t.Errorf("the longest HAR: %+v", got)
+	}
 	if status, answer := callAdmin(t, "POST", "/oss_cors/paste", `{"text": "`+strings.Repeat("x", maxPasteBody)); status != http.StatusRequestEntityTooLarge {
 		t.Errorf("%d %s", status, answer)
 	}

@@ -11,9 +11,9 @@ import (
 	"github.com/caddy-oss-cors/caddy-oss-cors/rulesource"
 )
 
-// maxExplainBody bounds a request to explain or to check: twice the longest candidate document,
-// whose quotation marks and line ends JSON makes longer.
-const maxExplainBody = 2 * corsrules.MaxS3DocumentBytes
+// maxExplainBody bounds a request to explain or to check: the longest candidate document, of which
+// JSON can write each byte as six, such as < as \u003c, and room for the request to explain.
+const maxExplainBody = 6*corsrules.MaxS3DocumentBytes + 16<<10
 
 // explainRequest is the body of POST /oss_cors/explain.
 type explainRequest struct {

@@ -9,8 +9,9 @@ import (
 	"github.com/caddy-oss-cors/caddy-oss-cors/internal/running"
 )
 
-// maxPasteBody bounds a request to paste: the longest text, with room for its escapes.
-const maxPasteBody = explain.MaxPaste + explain.MaxPaste/4
+// maxPasteBody bounds a request to paste: the longest text, with as much room for its escapes,
+// as JSON makes the quotation marks, backslashes and line ends of a HAR twice as long.
+const maxPasteBody = 2 * explain.MaxPaste
 
 // pasteRequest is the body of POST /oss_cors/paste.
 type pasteRequest struct {

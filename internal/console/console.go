@@ -45,7 +45,7 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 
 const (
 	// maxBody bounds what is passed on of a request: somewhat more than the admin API takes.
-	maxBody = 12 << 20
+	maxBody = 20 << 20
 
 	// maxAnswer bounds what is passed on of an answer: some thousand rule sets of
 	// the longest documents.
