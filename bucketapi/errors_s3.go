@@ -69,9 +69,9 @@ func errS3BadMD5(sent, computed string) ossresponse.Error {
 		With("ExpectedDigest", sent).With("CalculatedDigest", computed)
 }
 
-// s3FaultAnswer returns S3's answer to a fault of the rules. maxRules is the limit in force. Our own words go into
-// ErrorDetail, with the place of the fault. S3 does not have this element; its clients skip
-// those that they do not know.
+// s3FaultAnswer returns S3's answer to a fault of the rules. maxRules is the limit in force. Our
+// own words go into ErrorDetail, with the place of the fault. S3 does not have this element; its
+// clients skip those that they do not know.
 func s3FaultAnswer(f *corsrules.Fault, maxRules int) ossresponse.Error {
 	e, value := errS3MalformedXML, f.ArgumentValue
 	switch {

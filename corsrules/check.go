@@ -131,13 +131,13 @@ func splitList(list string) []string {
 
 func checkMaxAge(seconds string) string {
 	digits := strings.Trim(seconds, "0123456789") == "" && seconds != ""
-	if n, err := strconv.Atoi(seconds); digits && err == nil && n <= MaxMaxAgeSeconds {
+	if n, err := strconv.Atoi(seconds); digits && err == nil && n <= maxMaxAgeSeconds {
 		return ""
 	}
 	if seconds == "" {
 		return "is empty: write a whole number of seconds, such as 600"
 	}
-	return fmt.Sprintf("%s is not a whole number of seconds from 0 to %d: write digits alone, such as 600", quoteShort(seconds), MaxMaxAgeSeconds)
+	return fmt.Sprintf("%s is not a whole number of seconds from 0 to %d: write digits alone, such as 600", quoteShort(seconds), maxMaxAgeSeconds)
 }
 
 // checkCredentialedOrigin refuses what would let sites that the rule's author never

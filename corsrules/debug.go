@@ -5,9 +5,12 @@ import (
 	"strings"
 )
 
-// safelistedMethods are those that browsers send whatever Access-Control-Allow-Methods says
+// IsSafelistedMethod reports whether browsers send a method whatever
+// Access-Control-Allow-Methods says, and by itself without a preflight
 // (https://fetch.spec.whatwg.org/#cors-safelisted-method).
-var safelistedMethods = []string{"GET", "HEAD", "POST"}
+func IsSafelistedMethod(method string) bool {
+	return method == "GET" || method == "HEAD" || method == "POST"
+}
 
 // DebugAnswer returns what to answer to the denied preflight req so that the browser's console
 // names the method or header that is missing: what the nearest rule allows, and no more. A
@@ -16,7 +19,7 @@ var safelistedMethods = []string{"GET", "HEAD", "POST"}
 // no rule allows the origin, and where a browser would send the request: the rule does not
 // allow the method, which browsers do not check.
 func (d *Decision) DebugAnswer(req Request) *Decision {
-	if d.Nearest == nil || d.Reason == MethodMismatch && slices.Contains(safelistedMethods, req.Method) {
+	if d.Nearest == nil || d.Reason == MethodMismatch && IsSafelistedMethod(req.Method) {
 		return nil
 	}
 	r := d.Nearest

@@ -106,7 +106,7 @@ func (g generator) configuration() *Configuration {
 			r.ExposeHeaders = append(r.ExposeHeaders, g.pick("ETag", "x-a", "X-A"))
 		}
 		if g.with(2) {
-			r.MaxAgeSeconds = seconds(g.pickInt(0, 1, 600, MaxMaxAgeSeconds))
+			r.MaxAgeSeconds = seconds(g.pickInt(0, 1, 600, maxMaxAgeSeconds))
 		}
 		r.ID = g.pick("", "", "web", "1", "a b", "<&>\"'", "x\ry")
 		cfg.Rules = append(cfg.Rules, r)
@@ -467,7 +467,7 @@ func checkConfiguration(t *testing.T, cfg *Configuration, opts Options) {
 				t.Errorf("rule %d: ExposeHeader %q", i+1, header)
 			}
 		}
-		if r.MaxAgeSeconds != nil && (*r.MaxAgeSeconds < 0 || *r.MaxAgeSeconds > MaxMaxAgeSeconds) {
+		if r.MaxAgeSeconds != nil && (*r.MaxAgeSeconds < 0 || *r.MaxAgeSeconds > maxMaxAgeSeconds) {
 			t.Errorf("rule %d: MaxAgeSeconds %d", i+1, *r.MaxAgeSeconds)
 		}
 	}

@@ -85,9 +85,9 @@ var LintCodes = []string{
 	LintForbiddenHeader, LintHiddenHeader, LintMaxAge, LintEchoWithoutVary,
 }
 
-// LongestMaxAge is how many seconds the most patient browser keeps a preflight's answer:
+// longestMaxAge is how many seconds the most patient browser keeps a preflight's answer:
 // Firefox. Chromium keeps it for 7200 at most, Safari for 600.
-const LongestMaxAge = 86_400
+const longestMaxAge = 86_400
 
 // Finding is something in a rules document that is legal and yet unwise.
 type Finding struct {
@@ -125,9 +125,15 @@ func (f Finding) Place() string { return placeOf(f.File, f.Line, f.Column) }
 // What it says of rules that no request can reach is never wrong: it asks the rules
 // themselves, with requests that stand for all that a rule can match.
 func Lint(doc []byte, opts Options) ([]Finding, error) {
+	_, findings, err := ParseAndLint(doc, opts)
+	return findings, err
+}
+
+// ParseAndLint is Parse and Lint in one.
+func ParseAndLint(doc []byte, opts Options) (*Configuration, []Finding, error) {
 	cfg, p, err := parse(doc, opts)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	findings := lint(cfg, func(i int, element string, k int) Finding {
 		at := p.places[i][element][k]
@@ -135,7 +141,7 @@ func Lint(doc []byte, opts Options) ([]Finding, error) {
 		return Finding{File: p.opts.File, Line: line, Column: column, offset: at}
 	})
 	slices.SortStableFunc(findings, func(a, b Finding) int { return cmp.Compare(a.offset, b.offset) })
-	return findings, nil
+	return cfg, findings, nil
 }
 
 // LintBlocks is Lint for rule blocks that CheckBlocks finds no fault with. A place is as in
@@ -180,10 +186,10 @@ func (l *linter) lintRule(i int, r *CORSRule) {
 	l.redundant(i, "AllowedHeader", r.AllowedHeaders, LintCoveredHeader)
 	l.redundant(i, "ExposeHeader", r.ExposeHeaders, "")
 	l.browserHeaders(i, r)
-	if r.MaxAgeSeconds != nil && *r.MaxAgeSeconds > LongestMaxAge {
+	if r.MaxAgeSeconds != nil && *r.MaxAgeSeconds > longestMaxAge {
 		l.report(i, "MaxAgeSeconds", 0, LintMaxAge,
-			fmt.Sprintf("no browser keeps a preflight's answer for %d seconds: Firefox stops at %d, Chromium at 7200, Safari at 600", *r.MaxAgeSeconds, LongestMaxAge),
-			fmt.Sprintf("write %d or less", LongestMaxAge))
+			fmt.Sprintf("no browser keeps a preflight's answer for %d seconds: Firefox stops at %d, Chromium at 7200, Safari at 600", *r.MaxAgeSeconds, longestMaxAge),
+			fmt.Sprintf("write %d or less", longestMaxAge))
 	}
 	l.reach(i, r)
 }

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// MaxMaxAgeSeconds is the largest MaxAgeSeconds that OSS takes.
-const MaxMaxAgeSeconds = 999_999_999
+// maxMaxAgeSeconds is the largest MaxAgeSeconds that OSS takes.
+const maxMaxAgeSeconds = 999_999_999
 
 // Options are what Parse needs to know besides the document.
 type Options struct {

@@ -23,7 +23,7 @@ func TestRuleValues(t *testing.T) {
 		{desc: "exposed headers in order and case", rule: ruleSpec{methods: "GET", expose: "x-oss-test ETag x-oss-test"}, methods: "GET", expose: "x-oss-test, ETag, x-oss-test"},
 		{desc: "max age", rule: ruleSpec{methods: "GET", maxAge: seconds(300)}, methods: "GET", maxAge: "300"},
 		{desc: "max age 0", picked: true, rule: ruleSpec{methods: "GET", maxAge: seconds(0)}, methods: "GET", maxAge: "0"},
-		{desc: "the largest max age", rule: ruleSpec{methods: "GET", maxAge: seconds(MaxMaxAgeSeconds)}, methods: "GET", maxAge: "999999999"},
+		{desc: "the largest max age", rule: ruleSpec{methods: "GET", maxAge: seconds(maxMaxAgeSeconds)}, methods: "GET", maxAge: "999999999"},
 	}
 	for _, c := range cases {
 		t.Run(caseName(c.desc, c.picked), func(t *testing.T) {

@@ -76,7 +76,7 @@ const overHTTP = "the CORS rules are fetched over HTTP: anybody on the way can c
 // newRemote returns a remote for a document. The identity, which may be a secret, distinguishes
 // its saved copy from all others.
 func newRemote(document *Document, storage certmagic.Storage, server *url.URL, identity string, fetch func(context.Context) ([]byte, error)) *remote {
-	key := path.Join(DefaultPrefix, "last_good", fmt.Sprintf("%x", sha256.Sum256([]byte(identity))))
+	key := path.Join(defaultPrefix, "last_good", fmt.Sprintf("%x", sha256.Sum256([]byte(identity))))
 	return &remote{document: document, server: server.Scheme + "://" + server.Host, storage: storage, key: key, slots: make(chan struct{}, 1), fetch: fetch}
 }
 

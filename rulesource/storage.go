@@ -19,8 +19,8 @@ func init() {
 	caddy.RegisterModule(new(Storage))
 }
 
-// DefaultPrefix is where Storage keeps its documents.
-const DefaultPrefix = "oss_cors"
+// defaultPrefix is where Storage keeps its documents.
+const defaultPrefix = "oss_cors"
 
 // maxWrites bounds how many documents are written at the same time.
 const maxWrites = 64
@@ -80,10 +80,10 @@ func (s *Storage) Open(ctx caddy.Context, opts *Options) error {
 func (s *Storage) openOn(ctx context.Context, storage certmagic.Storage, opts *Options) error {
 	prefix := s.Prefix
 	if prefix == "" {
-		prefix = DefaultPrefix
+		prefix = defaultPrefix
 	}
 	if !fs.ValidPath(prefix) || prefix == "." {
-		return fmt.Errorf("rules storage: the prefix %q is not a path of names divided by single slashes, such as %s", prefix, DefaultPrefix)
+		return fmt.Errorf("rules storage: the prefix %q is not a path of names divided by single slashes, such as %s", prefix, defaultPrefix)
 	}
 	s.storage = storage
 	s.file = func(bucket string) string { return path.Join(prefix, bucket+".xml") }

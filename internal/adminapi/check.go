@@ -132,12 +132,7 @@ func readCandidate(text []byte, opts corsrules.Options) (*corsrules.Configuratio
 		}
 		return cfg, directive.Lint(cfg), nil
 	}
-	findings, err := corsrules.Lint(text, opts)
-	if err != nil {
-		return nil, nil, err
-	}
-	cfg, err := corsrules.Parse(text, opts)
-	return cfg, findings, err
+	return corsrules.ParseAndLint(text, opts)
 }
 
 // documentText returns rules as GetBucketCors shows them; rule blocks that OSS's XML cannot say

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
 )
 
 const (
@@ -239,7 +241,7 @@ func refusal(asked http.Header, resp *http.Response) string {
 	}
 	method := asked.Get("Access-Control-Request-Method")
 	methods := listed(resp.Header["Access-Control-Allow-Methods"])
-	if !slices.Contains([]string{"GET", "HEAD", "POST", "*"}, method) && !slices.Contains(methods, method) && !slices.Contains(methods, "*") {
+	if !corsrules.IsSafelistedMethod(method) && !slices.Contains(methods, method) && !slices.Contains(methods, "*") {
 		return "Access-Control-Allow-Methods does not have " + method
 	}
 	headers := listed(resp.Header["Access-Control-Allow-Headers"])

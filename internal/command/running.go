@@ -29,10 +29,6 @@ func adminOf(cmd *cobra.Command) (*console.Admin, error) {
 	return admin, nil
 }
 
-// maxAnswer bounds what is read of the admin endpoint's answer: some thousand rule sets of
-// the longest documents.
-const maxAnswer = 64 << 20
-
 // callAdmin sends a request, with a body if there is one, and reads the answer into result.
 func callAdmin(ctx context.Context, admin *console.Admin, method, path string, body, result any) error {
 	var sent io.Reader
@@ -48,7 +44,7 @@ func callAdmin(ctx context.Context, admin *console.Admin, method, path string, b
 		return err
 	}
 	defer response.Body.Close()
-	dec := json.NewDecoder(io.LimitReader(response.Body, maxAnswer))
+	dec := json.NewDecoder(response.Body)
 	if response.StatusCode != http.StatusOK {
 		var refused struct{ Error string }
 		_ = dec.Decode(&refused) // where it is not Caddy's form, the status says enough

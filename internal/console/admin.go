@@ -23,6 +23,9 @@ type Admin struct {
 // read for an answer.
 const answerTime = 20 * time.Second
 
+// maxAnswer bounds what is read of an answer: some thousand rule sets of the longest documents.
+const maxAnswer = 64 << 20
+
 // NewAdmin returns the admin endpoint at an address in one of the forms of "caddy reload
 // --address": host:port, or unix/ and a socket's path.
 func NewAdmin(address string) (*Admin, error) {
@@ -57,7 +60,7 @@ func NewAdmin(address string) (*Admin, error) {
 }
 
 // Do sends a request to a path, with a body that is JSON or nil. The caller closes the
-// response's body.
+// response's body, which ends after maxAnswer.
 func (a *Admin) Do(ctx context.Context, method, path string, body io.Reader) (*http.Response, error) {
 	r, err := http.NewRequestWithContext(ctx, method, a.url+path, body)
 	if err != nil {
@@ -71,5 +74,9 @@ func (a *Admin) Do(ctx context.Context, method, path string, body io.Reader) (*h
 	if err != nil {
 		return nil, fmt.Errorf("Caddy cannot be reached at %s: %w; is it running, with its admin endpoint on?", a.address, err) //nolint:staticcheck // Caddy is a name
 	}
+	response.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.LimitReader(response.Body, maxAnswer), response.Body}
 	return response, nil
 }

@@ -43,14 +43,8 @@ const script = "text/javascript; charset=utf-8"
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
-const (
-	// maxBody bounds what is passed on of a request: somewhat more than the admin API takes.
-	maxBody = 20 << 20
-
-	// maxAnswer bounds what is passed on of an answer: some thousand rule sets of
-	// the longest documents.
-	maxAnswer = 64 << 20
-)
+// maxBody bounds what is passed on of a request: somewhat more than the admin API takes.
+const maxBody = 20 << 20
 
 // Listen listens at an address, host:port. The host is localhost or a loopback address: what
 // the page shows is for those who may use this machine's admin endpoint.
@@ -163,7 +157,7 @@ func (c *console) pass(w http.ResponseWriter, r *http.Request, target string) {
 	defer answer.Body.Close()
 	w.Header().Set("Content-Type", answer.Header.Get("Content-Type"))
 	w.WriteHeader(answer.StatusCode)
-	_, _ = io.Copy(w, io.LimitReader(answer.Body, maxAnswer))
+	_, _ = io.Copy(w, answer.Body)
 }
 
 // refuse answers with an error in the admin API's form.

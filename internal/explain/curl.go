@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"slices"
@@ -15,55 +16,65 @@ func readCurl(command string) (Pasted, error) {
 		return Pasted{}, err
 	}
 	words = words[slices.Index(words, "curl")+1:]
-	var target, method, implied string
-	header := http.Header{}
+	c := curlCommand{header: http.Header{}}
 	for len(words) > 0 {
-		option, value := words[0], ""
-		words = words[1:]
-		if name, inline, found := strings.Cut(option, "="); found && strings.HasPrefix(option, "--") {
-			option, value = name, inline
-		} else if isShort(option) && len(option) > 2 {
-			option, value = option[:2], option[2:] // as in -XPUT
-		}
-		if takesValue(option) && value == "" && len(words) > 0 {
-			value, words = words[0], words[1:]
-		}
-		switch option {
-		case "-X", "--request":
-			method = value
-		case "-H", "--header":
-			name, text, _ := strings.Cut(value, ":")
-			header.Add(strings.TrimSpace(name), strings.TrimSpace(text))
-		case "-e", "--referer":
-			header.Set("Referer", value)
-		case "-I", "--head":
-			implied = http.MethodHead
-		case "-T", "--upload-file":
-			implied = http.MethodPut
-		case "--json":
-			implied = http.MethodPost
-			header.Set("Content-Type", "application/json")
-		case "--url":
-			target = value
-		default:
-			switch {
-			case isData(option):
-				implied = http.MethodPost
-			case !strings.HasPrefix(option, "-") && target == "":
-				target = option
-			}
-		}
+		var option, value string
+		option, value, words = nextOption(words)
+		c.apply(option, value)
 	}
-	if target == "" {
+	if c.target == "" {
 		return Pasted{}, errors.New("the cURL command has no URL")
 	}
-	if method == "" {
-		method = implied
+	return newPasted(cmp.Or(c.method, c.implied, http.MethodGet), c.target, c.header), nil
+}
+
+// curlCommand is what the options of a command say. The implied method is that of other options
+// than -X.
+type curlCommand struct {
+	target, method, implied string
+	header                  http.Header
+}
+
+// nextOption splits the first option, or what is not one, and its value off from words.
+func nextOption(words []string) (option, value string, rest []string) {
+	option, rest = words[0], words[1:]
+	if name, inline, found := strings.Cut(option, "="); found && strings.HasPrefix(option, "--") {
+		option, value = name, inline
+	} else if isShort(option) && len(option) > 2 {
+		option, value = option[:2], option[2:] // as in -XPUT
 	}
-	if method == "" {
-		method = http.MethodGet
+	if takesValue(option) && value == "" && len(rest) > 0 {
+		value, rest = rest[0], rest[1:]
 	}
-	return newPasted(method, target, header), nil
+	return option, value, rest
+}
+
+func (c *curlCommand) apply(option, value string) {
+	switch option {
+	case "-X", "--request":
+		c.method = value
+	case "-H", "--header":
+		name, text, _ := strings.Cut(value, ":")
+		c.header.Add(strings.TrimSpace(name), strings.TrimSpace(text))
+	case "-e", "--referer":
+		c.header.Set("Referer", value)
+	case "-I", "--head":
+		c.implied = http.MethodHead
+	case "-T", "--upload-file":
+		c.implied = http.MethodPut
+	case "--json":
+		c.implied = http.MethodPost
+		c.header.Set("Content-Type", "application/json")
+	case "--url":
+		c.target = value
+	default:
+		switch {
+		case isData(option):
+			c.implied = http.MethodPost
+		case !strings.HasPrefix(option, "-") && c.target == "":
+			c.target = option
+		}
+	}
 }
 
 func isShort(option string) bool {

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
@@ -124,8 +123,7 @@ func needsPreflight(q Request) bool {
 	if q.Preflight != nil {
 		return *q.Preflight
 	}
-	safelisted := slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodPost}, q.Method)
-	return !safelisted || strings.Trim(strings.Join(q.Headers, ""), ", \t") != ""
+	return !corsrules.IsSafelistedMethod(q.Method) || strings.Trim(strings.Join(q.Headers, ""), ", \t") != ""
 }
 
 func newDecision(e corsrules.Explanation, policy corsrules.Policy) Decision {

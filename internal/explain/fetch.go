@@ -22,7 +22,8 @@ func readFetch(text string) (Pasted, error) {
 		case token.isString:
 		case slices.Contains([]string{"{", "[", "("}, token.text):
 			depth++
-			inHeaders = depth == 2 && i >= 2 && tokens[i-1].text == ":" && tokens[i-2].text == "headers" || inHeaders && depth > 2
+			isHeaders := depth == 2 && i >= 2 && tokens[i-1].text == ":" && tokens[i-2].text == "headers"
+			inHeaders = isHeaders || (inHeaders && depth > 2)
 		case slices.Contains([]string{"}", "]", ")"}, token.text):
 			if depth--; depth < 0 {
 				return newPasted(method, target, header), nil // the end of the call

@@ -8,15 +8,15 @@ import (
 
 // WriteElement writes an element that holds text alone.
 func WriteElement(b *strings.Builder, name, text string) {
-	for _, part := range []string{"<", name, ">", Escape(text), "</", name, ">"} {
+	for _, part := range []string{"<", name, ">", escape(text), "</", name, ">"} {
 		b.WriteString(part)
 	}
 }
 
-// Escape returns s as the text of an XML element. It escapes what XML parsers would read
+// escape returns s as the text of an XML element. It escapes what XML parsers would read
 // as something else (a bare carriage return is read as a line feed), and no more. What
 // XML cannot hold at all (https://www.w3.org/TR/xml/#charsets) becomes U+FFFD.
-func Escape(s string) string {
+func escape(s string) string {
 	if strings.ContainsFunc(s, isForbidden) {
 		s = strings.Map(replaceForbidden, s)
 	}
