@@ -116,6 +116,27 @@ func TestS3PreflightWithoutRules(t *testing.T) {
 	}
 }
 
+// ResourceType is told by what is left of the path once the bucket is known.
+func TestS3ResourceType(t *testing.T) {
+	p := newProxy(t)
+	mkdir(t, "rules")
+	write(t, "rules/ruled.xml", appRules)
+	for _, test := range []struct{ bucket, host, path, want string }{
+		{"bucket path", "s3.test", "/ruled/key", "OBJECT"},
+		{"bucket path", "s3.test", "/ruled//", "OBJECT"}, // a key that is a slash
+		{"bucket path", "s3.test", "/ruled/?location", "BUCKET"},
+		{"bucket host s3.test", "ruled.s3.test", "/key", "OBJECT"},
+		{"bucket host s3.test", "ruled.s3.test", "/", "BUCKET"},
+		{"bucket host s3.test", "s3.test", "/ruled/", "BUCKET"},
+		{"bucket name ruled", "s3.test", "/key", "OBJECT"},
+		{"bucket name ruled", "s3.test", "/", "BUCKET"},
+	} {
+		p.load(t, "oss_cors {\nrules directory rules\n"+test.bucket+"\ndialect s3\n}")
+		r := p.ask(t, "OPTIONS "+test.path+" HTTP/1.1", "Host: "+test.host, fromStranger, acrm+"PUT")
+		r.expectS3Error(t, recordedRefusal("PUT", test.want))
+	}
+}
+
 // Where the rules cannot be read S3 has an answer of its own form too.
 func TestS3PreflightWithUnavailableRules(t *testing.T) {
 	p := newProxy(t)
