@@ -192,6 +192,28 @@ func TestShadowOfRuleBlocks(t *testing.T) {
 	}
 }
 
+// Next to rule blocks, candidate rules can be blocks as well, which can allow any method.
+// Their faults stop the start, or leave the last good ones in force.
+func TestShadowOfRuleBlocksInRuleBlocks(t *testing.T) {
+	p := newProxy(t)
+	t.Setenv("TEST_ORIGIN", "https://app.example.com")
+	write(t, "candidate.caddyfile", "oss_cors {\nrule {\norigin {env.TEST_ORIGIN}\nmethod GET PATCH\n}\n}\n")
+	const site = "oss_cors {\nrule {\n" + goodBlock + "\n}\nshadow candidate.caddyfile\nname api\n}\nrespond ok"
+	p.load(t, site)
+	p.preflight(t, fromApp, "Access-Control-Request-Method: PATCH").expect(t, 403)
+	if n := p.series(t)[`shadow_changes_total{kind="preflight",live="denied",ruleset="api",shadow="allowed"}`]; n != 1 {
+		t.Errorf("%v changes, want 1", n)
+	}
+	write(t, "candidate.caddyfile", "rule {\norigin https://*.*\nmethod GET\n}\n")
+	if err := p.tryLoad(t, site); err == nil || !strings.Contains(err.Error(), `candidate.caddyfile:2: origin "https://*.*" has more than one *`) {
+		t.Error(err)
+	}
+	write(t, "cors.xml", "rule {\norigin *\nmethod GET\n}\n")
+	if err := p.tryLoad(t, "oss_cors cors.xml"); err == nil || !strings.Contains(err.Error(), "cors.xml:1:1: ") {
+		t.Errorf("rules file takes rule blocks: %v", err)
+	}
+}
+
 func TestRuleBlocksAreFormatted(t *testing.T) {
 	site := ":80 {\n\toss_cors {\n\t\trule app {\n\t\t\torigin https://app.example.com\n\t\t\tmethod GET PATCH\n\t\t\tmax_age 10m\n\t\t}\n\t}\n}\n"
 	if got := string(caddyfile.Format([]byte(site))); got != site {

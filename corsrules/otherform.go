@@ -32,6 +32,8 @@ func otherForm(doc []byte, xmlOnly bool) string {
 		return noComments
 	case beginsJSON(doc):
 		return ""
+	case !xmlOnly && (bytes.HasPrefix(text, []byte("oss_cors ")) || bytes.HasPrefix(text, []byte("rule "))):
+		return "the document is rule blocks: import it in the Caddyfile, or let caddy oss-cors convert --to oss-xml rewrite it"
 	case len(text) > 0 && text[0] != '<' && !bytes.Contains(text, []byte("<CORSConfiguration")):
 		return notADocument(text)
 	}

@@ -39,6 +39,7 @@ func TestReports(t *testing.T) {
 			"1:1: the root element is <CorsConfig>, as Google Cloud Storage has it: write <CORSConfiguration>, with an AllowedOrigin for each Origin"},
 		{"Azure's XML", "<Cors><CorsRule><AllowedOrigins>*</AllowedOrigins></CorsRule></Cors>",
 			"1:1: the root element is <Cors>, as Azure Storage has it: write <CORSConfiguration>, with an element of its own for each item of Azure's lists"},
+		{"rule blocks", "rule app {\n\torigin *\n\tmethod GET\n}\n", "1:1: the document is rule blocks: import it in the Caddyfile, or let caddy oss-cors convert --to oss-xml rewrite it"},
 		{"Cloudflare's JSON", `{"rules": [{"allowed": {"origins": ["https://app.example.com"], "methods": ["GET"]}, "maxAgeSeconds": 3600}]}`, `1:1: the document is JSON as Cloudflare's wrangler has it: caddy oss-cors convert --to s3-json rewrites it`},
 		{"Backblaze's JSON", `[{"corsRuleName": "download", "allowedOrigins": ["https"], "allowedOperations": ["s3_get"], "maxAgeSeconds": 3600}]`, `1:1: the document is JSON as Backblaze's own API has it: write it as S3 has it, an array of rules with AllowedOrigins, AllowedMethods and so on`},
 		{"CloudFormation's JSON", `{"CorsConfiguration": {"CorsRules": [{"AllowedOrigins": ["*"], "AllowedMethods": ["GET"], "MaxAge": 3600}]}}`, `1:1: the document is JSON as AWS CloudFormation has it: write {"CORSRules": …} with the value of CorsRules, and rename ExposedHeaders to ExposeHeaders, MaxAge to MaxAgeSeconds and Id to ID`},

@@ -168,9 +168,10 @@ func (s *Config) Reports() []Report { return []Report{s.document.Report()} }
 // MaxDocumentRules implements Limited.
 func (s *Config) MaxDocumentRules() int { return corsrules.MaxBlocks }
 
-// Shadow implements Shadower.
+// Shadow implements Shadower. The file can have rule blocks, so that candidates can allow what
+// only blocks can.
 func (s *Config) Shadow(path string) Source {
-	return &File{Path: path, RefreshOptions: RefreshOptions{MaxRules: corsrules.MaxBlocks}}
+	return &File{Path: path, blocks: true, RefreshOptions: RefreshOptions{MaxRules: corsrules.MaxBlocks}}
 }
 
 // Cleanup implements caddy.CleanerUpper.

@@ -21,6 +21,7 @@ import (
 type Document struct {
 	name    string
 	parsing corsrules.Options
+	blocks  bool // the content can be rule blocks, too
 	opts    *Options
 
 	current atomic.Pointer[Rules]
@@ -82,7 +83,7 @@ func (d *Document) loadAsOf(content []byte, at time.Time) error {
 	if d.confirm(content) {
 		return nil
 	}
-	cfg, err := corsrules.Parse(content, d.parsing)
+	cfg, findings, err := d.parse(content)
 	if err != nil {
 		d.Failed(err)
 		return err
@@ -90,9 +91,29 @@ func (d *Document) loadAsOf(content []byte, at time.Time) error {
 	sum := sha256.Sum256(content)
 	d.sum.Store(&sum)
 	d.put(cfg, at)
-	findings, _ := corsrules.Lint(content, d.parsing) // which were parsed without a fault
 	d.logFindings(findings)
 	return nil
+}
+
+// parse returns the rules of a content, and what may be a mistake in them.
+func (d *Document) parse(content []byte) (*corsrules.Configuration, []corsrules.Finding, error) {
+	if d.blocks && HasRuleBlocks(content) {
+		directive, err := ReadSnippet(content, d.parsing.File)
+		if err != nil {
+			return nil, nil, err
+		}
+		cfg, err := directive.Configuration(true, d.parsing.Credentials)
+		if err != nil {
+			return nil, nil, err
+		}
+		return cfg, directive.Lint(cfg), nil
+	}
+	cfg, err := corsrules.Parse(content, d.parsing)
+	if err != nil {
+		return nil, nil, err
+	}
+	findings, err := corsrules.Lint(content, d.parsing)
+	return cfg, findings, err
 }
 
 // noDocument stands for the content of a document that does not exist. It is not a document.

@@ -26,6 +26,7 @@ type File struct {
 
 	RefreshOptions
 
+	blocks   bool // the file can have rule blocks, too
 	document *Document
 	file     reader
 	reads    chan struct{} // slots
@@ -71,6 +72,7 @@ func (s *File) openOn(ctx context.Context, path string, file reader, opts *Optio
 		return err
 	}
 	s.document = NewDocument(s.Path, path, s.MaxRules, opts)
+	s.document.blocks = s.blocks
 	s.file, s.reads = file, make(chan struct{}, maxFileReads)
 	content, err := s.read(ctx)
 	if err != nil {
