@@ -86,8 +86,10 @@ func TestStrayFilesAreLogged(t *testing.T) {
 	}
 	write(t, "rules/static.example.com.xml", appRules)
 	write(t, "rules/My_Bucket.xml", appRules)
+	write(t, "rules/photos.json", "{}")
+	write(t, "rules/archive.XML", appRules)
 	p.load(t, site)
-	if lines := readLog(t, log, "never read"); len(lines) != 1 || !strings.Contains(lines[0], `"first":["My_Bucket.xml","static.example.com.xml"]`) {
+	if lines := readLog(t, log, "never read"); len(lines) != 1 || !strings.Contains(lines[0], `"first":["My_Bucket.xml","archive.XML","photos.json","static.example.com.xml"]`) {
 		t.Errorf("the log says %q", lines)
 	}
 }

@@ -91,12 +91,28 @@ const (
 	// would delay the start.
 	maxListed = 10_000
 
-	// maxStrayFiles is how many names the warning has.
+	// maxStrayFiles is how many names a warning has.
 	maxStrayFiles = 10
 )
 
-// warnOfStrayFiles warns of XML files that are never read, because no bucket can have their
-// name: OSS's names do not have dots, upper-case letters or underscores.
+// StrayFiles returns those of the names in a directory of documents that look like documents and
+// are never read. OSS's names of buckets do not have dots, upper-case letters or underscores.
+func StrayFiles(names []string) (stray []string) {
+	for _, name := range names {
+		extension := strings.ToLower(filepath.Ext(name))
+		bucket, ok := strings.CutSuffix(name, ".xml")
+		if (extension == ".xml" || extension == ".json") && !(ok && IsBucketName(bucket)) {
+			stray = append(stray, name)
+		}
+	}
+	slices.Sort(stray)
+	return stray
+}
+
+// WhyStray is why StrayFiles are never read.
+const WhyStray = "a bucket's document is <bucket>.xml, also if its content is JSON, and the bucket's name has 3 to 63 of a-z, 0-9 and -"
+
+// warnOfStrayFiles warns of files that are never read.
 func warnOfStrayFiles(ctx context.Context, dir string, log *zap.Logger) {
 	ctx, cancel := context.WithTimeout(ctx, readDeadline)
 	defer cancel()
@@ -111,17 +127,12 @@ func warnOfStrayFiles(ctx context.Context, dir string, log *zap.Logger) {
 	if err != nil { // buckets' reads say so; io.EOF of an empty directory is one, too
 		return
 	}
-	var stray []string
-	for _, name := range names {
-		if bucket, ok := strings.CutSuffix(name, ".xml"); ok && !IsBucketName(bucket) {
-			stray = append(stray, name)
-		}
-	}
+	stray := StrayFiles(names)
 	if len(stray) == 0 {
 		return
 	}
-	slices.Sort(stray)
-	log.Warn("files in the rules directory are never read: their names cannot be buckets' (3 to 63 of a-z, 0-9 and -, and .xml)",
+	log.Warn("files in the rules directory are never read",
+		zap.String("reason", WhyStray),
 		zap.String("directory", dir),
 		zap.Int("files", len(stray)),
 		zap.Strings("first", stray[:min(len(stray), maxStrayFiles)]))

@@ -109,6 +109,8 @@ func TestCommands(t *testing.T) {
 		{"lint-no-such-code", 2, []string{"lint", "cors.xml", "--ignore", "everything"}},
 		{"lint-no-file", 2, []string{"lint", "missing.xml"}},
 		{"lint-nothing-there", 2, []string{"lint", ".."}},
+		{"lint-stray", 0, []string{"lint", "stray"}},
+		{"lint-stray-alone", 2, []string{"lint", "stray-json"}},
 		{"lint-no-argument", 2, []string{"lint"}},
 		{"lint-arguments", 1, []string{"lint", "cors.xml", "bad.xml"}},
 		{"lint-standard-input", 1, []string{"lint", "-"}},

@@ -73,7 +73,7 @@ func runLint(cmd *cobra.Command, paths []string) (clean bool, err error) {
 	}
 	var files []string
 	for _, path := range paths {
-		more, err := documents(path)
+		more, err := documents(cmd, path)
 		if err != nil {
 			return false, err
 		}
@@ -104,8 +104,9 @@ func documentOptions(cmd *cobra.Command) (corsrules.Options, error) {
 	return corsrules.Options{Dialect: dialect.Documents(), MaxRules: limit}, err
 }
 
-// documents returns the path itself or, of a directory, its *.xml.
-func documents(path string) ([]string, error) {
+// documents returns the path itself or, of a directory, its *.xml. It notes files there that look
+// like buckets' documents and are not.
+func documents(cmd *cobra.Command, path string) ([]string, error) {
 	if path == stdin {
 		return []string{path}, nil
 	}
@@ -120,11 +121,15 @@ func documents(path string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var files []string
+	var files, names []string
 	for _, entry := range entries {
+		names = append(names, entry.Name())
 		if strings.HasSuffix(entry.Name(), ".xml") && !entry.IsDir() {
 			files = append(files, filepath.Join(path, entry.Name()))
 		}
+	}
+	if stray := rulesource.StrayFiles(names); len(stray) > 0 {
+		fmt.Fprintf(cmd.ErrOrStderr(), "Note: rules directory would never read these files in %s: %s; %s.\n", path, printable(strings.Join(stray, ", ")), rulesource.WhyStray)
 	}
 	if len(files) == 0 {
 		return nil, fmt.Errorf("%s has no *.xml, which rules documents are", path)
