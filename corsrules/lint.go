@@ -71,6 +71,9 @@ const (
 	// LintMaxAge: a MaxAgeSeconds that is longer than any browser keeps an answer.
 	LintMaxAge = "max-age-beyond-browsers"
 
+	// LintUnusedID: an ID that is not the rule's name in metrics, logs and explanations.
+	LintUnusedID = "unused-id"
+
 	// LintEchoWithoutVary: what responses have depends on the Origin, and caches are not
 	// told.
 	LintEchoWithoutVary = "echo-without-vary"
@@ -82,7 +85,7 @@ var LintCodes = []string{
 	LintDuplicate, LintCoveredOrigin, LintCoveredHeader,
 	LintGluedWildcard, LintWideOrigin, LintNullOrigin, LintNoScheme, LintUpperCase,
 	LintPathInOrigin, LintDefaultPort, LintUnmatchableOrigin, LintPlaceholder,
-	LintForbiddenHeader, LintHiddenHeader, LintMaxAge, LintEchoWithoutVary,
+	LintForbiddenHeader, LintHiddenHeader, LintMaxAge, LintUnusedID, LintEchoWithoutVary,
 }
 
 // longestMaxAge is how many seconds the most patient browser keeps a preflight's answer:
@@ -191,6 +194,7 @@ func (l *linter) lintRule(i int, r *CORSRule) {
 			fmt.Sprintf("no browser keeps a preflight's answer for %d seconds: Firefox stops at %d, Chromium at 7200, Safari at 600", *r.MaxAgeSeconds, longestMaxAge),
 			fmt.Sprintf("write %d or less", longestMaxAge))
 	}
+	l.unusedID(i, r.ID)
 	l.reach(i, r)
 }
 
@@ -272,6 +276,32 @@ func (l *linter) browserHeaders(i int, r *CORSRule) {
 			l.report(i, "ExposeHeader", k, LintHiddenHeader,
 				fmt.Sprintf("no browser shows %s to scripts, exposed or not", name), "remove it")
 		}
+	}
+}
+
+// unusedID reports an ID that is not its rule's name; of rules with the same ID, the second.
+func (l *linter) unusedID(i int, id string) {
+	notExpandedYet := l.form == FormBlocks && hasPlaceholder(id)
+	if id == "" || l.rules.rules[i].idIsName || notExpandedYet {
+		return
+	}
+	found := fmt.Sprintf("%s %s is ", l.form.name("ID"), quoteShort(id))
+	if !isName(id) {
+		l.report(i, "ID", 0, LintUnusedID,
+			found+"not the rule's name in metrics and logs, which is "+l.name(i),
+			fmt.Sprintf("write at most %d of A-Z, a-z, 0-9, ., _ and -, and not digits alone", maxNameBytes))
+		return
+	}
+	var names []string
+	for k := range l.rules.rules {
+		if l.rules.rules[k].id == id {
+			names = append(names, l.name(k))
+		}
+	}
+	if names[1] == l.name(i) {
+		l.report(i, "ID", 0, LintUnusedID,
+			fmt.Sprintf("%son %d rules, so their names in metrics and logs are %s", found, len(names), inWords(names)),
+			"give each rule an ID of its own")
 	}
 }
 

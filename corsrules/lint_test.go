@@ -273,6 +273,46 @@ func TestLint(t *testing.T) {
 	}
 }
 
+// An ID that is not the rule's name is found, in each form, where it stands.
+func TestLintUnusedID(t *testing.T) {
+	xml := func(ids ...string) string {
+		doc := "<CORSConfiguration><ResponseVary>true</ResponseVary>"
+		for i, id := range ids {
+			doc += fmt.Sprintf("\n<CORSRule><ID>%s</ID><AllowedOrigin>https://%d.example</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule>", id, i)
+		}
+		return doc + "</CORSConfiguration>"
+	}
+	const advice = "write at most 64 of A-Z, a-z, 0-9, ., _ and -, and not digits alone (unused-id)"
+	for _, c := range []struct {
+		desc, doc string
+		want      []string
+	}{
+		{"names", xml("app", "a.b_C-1", "", strings.Repeat("a", 64)), nil},
+		{"one ID on two rules", xml("app", "app"), []string{`3:15: ID "app" is on 2 rules, so their names in metrics and logs are 1 and 2: give each rule an ID of its own (unused-id)`}},
+		{"one ID on three rules", xml("app", "b", "app", "app"), []string{`4:15: ID "app" is on 3 rules, so their names in metrics and logs are 1, 3 and 4: give each rule an ID of its own (unused-id)`}},
+		{"digits", xml("app", "7"), []string{`3:15: ID "7" is not the rule's name in metrics and logs, which is 2: ` + advice}},
+		{"spaces, twice", xml("for all", "for all"), []string{
+			`2:15: ID "for all" is not the rule's name in metrics and logs, which is 1: ` + advice,
+			`3:15: ID "for all" is not the rule's name in metrics and logs, which is 2: ` + advice,
+		}},
+		{"too long", xml(strings.Repeat("a", 65)), []string{`2:15: ID "` + strings.Repeat("a", 65) + `" is not the rule's name in metrics and logs, which is 1: ` + advice}},
+		{"JSON", `{"CORSRule": [{"AllowedOrigin": "https://a.example", "AllowedMethod": "GET", "ID": "é"}], "ResponseVary": true}`,
+			[]string{`1:84: ID "é" is not the rule's name in metrics and logs, which is 1: ` + advice}},
+	} {
+		findings, err := Lint([]byte(c.doc), Options{})
+		if err != nil {
+			t.Fatal(c.desc, err)
+		}
+		var got []string
+		for _, f := range findings {
+			got = append(got, strings.TrimPrefix(f.String(), "cors.xml:"))
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s:\n got %q\nwant %q", c.desc, got, c.want)
+		}
+	}
+}
+
 func TestLintBadDocument(t *testing.T) {
 	findings, err := Lint([]byte("<CORSConfiguration><CORSRule></CORSRule></CORSConfiguration>"), Options{})
 	var faults Faults

@@ -212,7 +212,10 @@ func (p *parser) rule(space string, ruleAt int) CORSRule {
 			seen[name]++
 			switch name {
 			case "ID":
-				if r.ID, _ = p.text(tok, at); seen[name] > 1 {
+				var valueAt int
+				r.ID, valueAt = p.text(tok, at)
+				p.note(name, valueAt)
+				if seen[name] > 1 {
 					p.malformed(at, "a second ID in the rule: remove one")
 				}
 				if problem := p.opts.Dialect.check(FormXML, name, r.ID); problem != "" {
@@ -265,8 +268,7 @@ func (p *parser) value(start xml.StartElement, startAt int) string {
 // check notes where a value of the last rule stands, and reports what is wrong with it. Where
 // Options.Credentials refuses what OSS takes, OSS has no Code for the fault.
 func (p *parser) check(element, value string, at int) {
-	here := p.places[len(p.places)-1]
-	here[element] = append(here[element], at)
+	p.note(element, at)
 	if p.broken {
 		return
 	}
@@ -283,6 +285,12 @@ func (p *parser) check(element, value string, at int) {
 			p.fault(at, "", "", "%s %s", p.form.name(element), problem)
 		}
 	}
+}
+
+// note notes where a value of the last rule stands.
+func (p *parser) note(element string, at int) {
+	here := p.places[len(p.places)-1]
+	here[element] = append(here[element], at)
 }
 
 // text reads the rest of a scalar element: text alone. It returns the trimmed value

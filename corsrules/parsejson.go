@@ -135,6 +135,7 @@ func (p *parser) jsonID(tok json.Token, at int) string {
 		p.jsonWrong("ID", "a string: write it in quotes", tok, at)
 		return ""
 	}
+	p.note("ID", at)
 	id = strings.Trim(id, xmlSpace) // as in XML
 	notInXML := func(c rune) bool {
 		return unicode.IsControl(c) && !strings.ContainsRune(xmlSpace, c) || c == '\uFFFE' || c == '\uFFFF'

@@ -45,7 +45,7 @@ func (b *RuleBlocks) UnmarshalRule(d *caddyfile.Dispenser) {
 	switch names := d.RemainingArgs(); len(names) {
 	case 0:
 	case 1:
-		rule.ID = names[0]
+		rule.ID, here["ID"] = names[0], here["CORSRule"]
 	default:
 		b.fault(d, "rule has %d names, %s: give one, or none", len(names), strings.Join(names, " "))
 	}

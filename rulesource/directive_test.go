@@ -2,6 +2,7 @@ package rulesource
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -62,6 +63,42 @@ func TestReadCaddyfile(t *testing.T) {
 		got := strings.ReplaceAll(strings.Join(sites, " "), ")", "")
 		if got != test.sites || (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
 			t.Errorf("%s: got %s, %v", test.desc, got, err)
+		}
+	}
+}
+
+// What is said of a rule's ID has its place.
+func TestPlaceOfAnID(t *testing.T) {
+	read := func(ids ...string) *Directive {
+		text := ""
+		for i, id := range ids {
+			text += fmt.Sprintf("rule %s {\norigin https://%d.example\nmethod GET\n}\n", id, i)
+		}
+		directive, err := ReadSnippet([]byte(text), "snippet")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return directive
+	}
+	directive := read("app", "app")
+	cfg, err := directive.Configuration(true, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `snippet:5: id "app" is on 2 rules, so their names in metrics and logs are 1 and 2: give each rule an ID of its own (unused-id)`
+	if findings := directive.Lint(cfg); len(findings) == 0 || findings[0].String() != want {
+		t.Errorf("got %v\nwant %s", findings, want)
+	}
+	directive = read("app", "{env.NO_SUCH_VARIABLE}")
+	if _, err := directive.Configuration(true, false); err == nil || !strings.HasPrefix(err.Error(), "snippet:5: ") {
+		t.Errorf("a placeholder without a value: %v", err)
+	}
+	if cfg, err = directive.Configuration(false, false); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range directive.Lint(cfg) {
+		if f.Code == corsrules.LintUnusedID {
+			t.Errorf("a placeholder that is not expanded: %s", f)
 		}
 	}
 }
