@@ -98,11 +98,13 @@ func (r *remote) open(ctx context.Context) error {
 	return nil
 }
 
+const noneKept = "no earlier CORS rules are kept in Caddy's storage; Caddy fetches them again after 1 s, 2 s, 4 s and so on, then every refresh"
+
 // openWithout loads the document without the server, which is in trouble: the last good content,
 // or none.
 func (r *remote) openWithout(ctx context.Context, trouble error) {
 	if err := r.loadLastGood(ctx); err != nil {
-		r.document.log().Warn("no earlier CORS rules are kept in Caddy's storage", zap.Error(err))
+		r.document.log().Warn(noneKept, zap.Error(err))
 		r.document.Unavailable(trouble)
 		return
 	}
@@ -205,13 +207,15 @@ func (r *remote) save(ctx context.Context) {
 	r.unsaved = nil
 }
 
+var errFirstStart = errors.New("this is the first start with these rules")
+
 // loadLastGood puts in force what an earlier start, or another proxy, has saved.
 func (r *remote) loadLastGood(ctx context.Context) error {
 	var savedAt time.Time
 	content, err := r.callStorage(ctx, func(ctx context.Context) ([]byte, error) {
 		info, err := r.storage.Stat(ctx, r.key)
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, errors.New("none were saved")
+			return nil, errFirstStart
 		}
 		if limit := r.document.parsing.Dialect.MaxBytes(); err == nil && info.Size > int64(limit) {
 			err = fmt.Errorf("%s has %d bytes: at most %d are allowed", r.key, info.Size, limit)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/certmagic"
+	"go.uber.org/zap"
 )
 
 const (
@@ -234,6 +235,10 @@ func TestURL_firstAnswer(t *testing.T) {
 				}
 				if err == nil {
 					expect(t, s, "", "unreachable", 0)
+					told := l.lines.FilterMessage(noneKept).FilterField(zap.Error(errFirstStart)).Len()
+					if told != 1 {
+						t.Errorf("%d lines say that this is the first start", told)
+					}
 					expectShown(t, s, l, unavailable)
 					server.answers(versioned(`"1"`, app))
 					time.Sleep(firstRetry + fetchDeadline)
