@@ -126,7 +126,7 @@ func (w *blockWriter) rule(r *CORSRule) {
 	w.option("AllowedHeader", r.AllowedHeaders...)
 	w.option("ExposeHeader", r.ExposeHeaders...)
 	if r.MaxAgeSeconds != nil {
-		w.option("MaxAgeSeconds", strconv.Itoa(*r.MaxAgeSeconds)+"s")
+		w.option("MaxAgeSeconds", shortDuration(*r.MaxAgeSeconds))
 	}
 	w.line(1, "}")
 }
@@ -140,6 +140,17 @@ func (w *blockWriter) option(element string, values ...string) {
 		words = append(words, w.token(value))
 	}
 	w.line(2, words...)
+}
+
+// shortDuration returns seconds as people write durations: 1h, 10m, 90s.
+func shortDuration(seconds int) string {
+	switch {
+	case seconds > 0 && seconds%3600 == 0:
+		return strconv.Itoa(seconds/3600) + "h"
+	case seconds > 0 && seconds%60 == 0:
+		return strconv.Itoa(seconds/60) + "m"
+	}
+	return strconv.Itoa(seconds) + "s"
 }
 
 // token returns a value as a token of a Caddyfile.

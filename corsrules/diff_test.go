@@ -75,6 +75,54 @@ func TestDiffAgreesWithDecisions(t *testing.T) {
 	}
 }
 
+// Diff agrees with all requests there are with short origins and names.
+func TestDiffAgreesWithBruteForce(t *testing.T) {
+	seed := rand.Uint64()
+	random := rand.New(rand.NewPCG(seed, 0))
+	origins, names := words(4), words(2)
+	headers := []string{""}
+	for i, name := range names {
+		headers = append(headers, name)
+		for _, other := range names[:i] {
+			headers = append(headers, name+","+other)
+		}
+	}
+	var requests []Request
+	for _, origin := range origins {
+		for _, method := range []string{"GET", "PUT"} {
+			for _, asked := range headers {
+				requests = append(requests, preflight([]string{origin}, []string{method}, []string{asked}))
+			}
+		}
+	}
+	for range 40 {
+		before, after := Compile(randomRules(random)), Compile(randomRules(random))
+		changes, err := Diff(before, after)
+		if err != nil {
+			t.Fatal(seed, err)
+		}
+		for _, r := range requests {
+			kind := compareDecisions(before.Decide(r), after.Decide(r))
+			if kind != "" && !slices.Contains(kindsAbout(changes, r), kind) {
+				t.Fatalf("seed %d: %+v is now %s, and the changes are %+v\n%s%s", seed, r, kind, changes, before.Configuration().Marshal(), after.Configuration().Marshal())
+			}
+		}
+	}
+}
+
+// words returns all words of a, b and c up to a length.
+func words(length int) []string {
+	all := []string{""}
+	for from := 0; length > 0; length-- {
+		longer := all[from:]
+		from = len(all)
+		for _, word := range longer {
+			all = append(all, word+"a", word+"b", word+"c")
+		}
+	}
+	return all[1:]
+}
+
 func compareDecisions(before, after Decision) string {
 	headers := func(d Decision) (all string) {
 		for name, value := range d.Headers(Policy{}) {

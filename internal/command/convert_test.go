@@ -40,7 +40,7 @@ func TestConvertThereAndBack(t *testing.T) {
 				ExposeHeaders:  someOf(random, 0, "ETag", "x-a"),
 			}
 			if random.IntN(2) == 0 {
-				r.MaxAgeSeconds = new(random.IntN(1000))
+				r.MaxAgeSeconds = new(random.IntN(3) * random.IntN(4000))
 			}
 			cfg.Rules = append(cfg.Rules, r)
 		}
