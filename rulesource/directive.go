@@ -60,8 +60,7 @@ func ReadCaddyfile(text []byte, file string) ([]*Directive, error) {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	if isSnippet(tokens) {
-		directive, err := readSnippet(tokens)
-		return []*Directive{directive}, err
+		return []*Directive{readSnippet(tokens)}, nil
 	}
 	sites, err := caddyfile.Parse(file, text)
 	if err != nil {
@@ -87,8 +86,25 @@ func ReadCaddyfile(text []byte, file string) ([]*Directive, error) {
 	return found, nil
 }
 
+// ParseAndLint is corsrules.ParseAndLint, and takes rule blocks, too: an oss_cors directive, or
+// blocks alone. Only if expand is true does it read anything else, for their placeholders.
+func ParseAndLint(text []byte, opts corsrules.Options, expand bool) (*corsrules.Configuration, []corsrules.Finding, error) {
+	if !HasRuleBlocks(text) {
+		return corsrules.ParseAndLint(text, opts)
+	}
+	directive, err := ReadSnippet(text, opts.File)
+	if err != nil {
+		return nil, nil, err
+	}
+	cfg, err := directive.Configuration(expand, opts.Credentials)
+	if err != nil {
+		return nil, nil, err
+	}
+	return cfg, directive.Lint(cfg), nil
+}
+
 // ReadSnippet reads an oss_cors directive, or rule blocks alone. It does not read anything
-// else: no files, and no variables of the environment.
+// else: no files, and no variables of the environment. The error is of type corsrules.Faults.
 func ReadSnippet(text []byte, file string) (*Directive, error) {
 	tokens, err := caddyfile.Tokenize(text, file)
 	if err != nil {
@@ -97,14 +113,14 @@ func ReadSnippet(text []byte, file string) (*Directive, error) {
 	if !isSnippet(tokens) {
 		return nil, corsrules.Faults{{File: file, Line: 1, Message: "this is a Caddyfile: keep one oss_cors directive of it, or its rule blocks alone"}}
 	}
-	return readSnippet(tokens)
+	return readSnippet(tokens), nil
 }
 
 func isSnippet(tokens []caddyfile.Token) bool {
 	return len(tokens) > 0 && (tokens[0].Text == "oss_cors" || tokens[0].Text == "rule")
 }
 
-func readSnippet(tokens []caddyfile.Token) (*Directive, error) {
+func readSnippet(tokens []caddyfile.Token) *Directive {
 	d := caddyfile.NewDispenser(tokens)
 	directive := &Directive{File: tokens[0].File, Line: tokens[0].Line}
 	whole := tokens[0].Text == "oss_cors"
@@ -125,7 +141,7 @@ func readSnippet(tokens []caddyfile.Token) (*Directive, error) {
 	if len(directive.blocks.places) == 0 {
 		directive.blocks.fault(d, "there is no rule block")
 	}
-	return directive, nil
+	return directive
 }
 
 // directivesIn finds oss_cors at the beginnings of lines, however deep in blocks.

@@ -97,23 +97,10 @@ func (d *Document) loadAsOf(content []byte, at time.Time) error {
 
 // parse returns the rules of a content, and what may be a mistake in them.
 func (d *Document) parse(content []byte) (*corsrules.Configuration, []corsrules.Finding, error) {
-	if d.blocks && HasRuleBlocks(content) {
-		directive, err := ReadSnippet(content, d.parsing.File)
-		if err != nil {
-			return nil, nil, err
-		}
-		cfg, err := directive.Configuration(true, d.parsing.Credentials)
-		if err != nil {
-			return nil, nil, err
-		}
-		return cfg, directive.Lint(cfg), nil
+	if d.blocks {
+		return ParseAndLint(content, d.parsing, true)
 	}
-	cfg, err := corsrules.Parse(content, d.parsing)
-	if err != nil {
-		return nil, nil, err
-	}
-	findings, err := corsrules.Lint(content, d.parsing)
-	return cfg, findings, err
+	return corsrules.ParseAndLint(content, d.parsing)
 }
 
 // noDocument stands for the content of a document that does not exist. It is not a document.

@@ -117,22 +117,10 @@ func check(document []byte, opts corsrules.Options, inForce *corsrules.Configura
 }
 
 // readCandidate reads candidate rules, a document or rule blocks, and what may be a mistake in
-// them. The error is of type corsrules.Faults.
+// them. Placeholders are not expanded: whoever sees the answer need not see the environment and
+// the files of this process.
 func readCandidate(text []byte, opts corsrules.Options) (*corsrules.Configuration, []corsrules.Finding, error) {
-	if rulesource.HasRuleBlocks(text) {
-		directive, err := rulesource.ReadSnippet(text, opts.File)
-		if err != nil {
-			return nil, nil, err
-		}
-		// Placeholders are not expanded: whoever sees this answer need not see the
-		// environment and the files of this process.
-		cfg, err := directive.Configuration(false, opts.Credentials)
-		if err != nil {
-			return nil, nil, err
-		}
-		return cfg, directive.Lint(cfg), nil
-	}
-	return corsrules.ParseAndLint(text, opts)
+	return rulesource.ParseAndLint(text, opts, false)
 }
 
 // documentText returns rules as GetBucketCors shows them; rule blocks that OSS's XML cannot say
