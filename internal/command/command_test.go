@@ -142,6 +142,8 @@ func TestCommands(t *testing.T) {
 		{"diff-same-json", 0, []string{"diff", "cors.xml", "cors.xml", "--json"}},
 		{"diff-caddyfile", 1, []string{"diff", "cors.xml", "Caddyfile", "--site", "api"}},
 		{"diff-blocks-same", 0, []string{"diff", "named.xml", "blocks.caddyfile"}},
+		{"diff-credentials", 1, []string{"diff", "blocks.caddyfile", "credentials.caddyfile"}},
+		{"convert-credentials", 0, []string{"convert", "--to", "caddyfile", "credentials.caddyfile"}},
 		{"diff-several", 2, []string{"diff", "cors.xml", "Caddyfile"}},
 		{"diff-too-many", 2, []string{"diff", "one.caddyfile", "split.caddyfile"}},
 		{"diff-bad-rules", 2, []string{"diff", "-", "cors.xml"}},

@@ -60,13 +60,16 @@ func runConvert(cmd *cobra.Command, file string) (ok bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	cfg, err := readAnyForm(cmd, file)
+	f, err := readAnyForm(cmd, file)
 	if err != nil {
 		return false, err
 	}
-	converted, err := write(cfg)
+	converted, err := write(f.cfg)
 	if err != nil {
 		return false, err
+	}
+	if f.policy.AllowCredentials {
+		fmt.Fprintln(cmd.ErrOrStderr(), "Note: allow_credentials is an option of the directive, not of its rules: keep it in the Caddyfile.")
 	}
 	_, err = cmd.OutOrStdout().Write(converted)
 	return true, err
@@ -90,7 +93,7 @@ func formNamed(name string) (func(*corsrules.Configuration) ([]byte, error), err
 }
 
 // readAnyForm reads rules in any form of OSS, S3, Caddy, Google or Cloudflare.
-func readAnyForm(cmd *cobra.Command, file string) (*corsrules.Configuration, error) {
+func readAnyForm(cmd *cobra.Command, file string) (*rulesFile, error) {
 	site, _ := cmd.Flags().GetString("site")
 	text, err := readFile(cmd, file)
 	if err != nil {
@@ -98,18 +101,15 @@ func readAnyForm(cmd *cobra.Command, file string) (*corsrules.Configuration, err
 	}
 	for _, read := range []func([]byte) *corsrules.Configuration{readGoogle, readR2} {
 		if cfg := read(text); cfg != nil {
-			return cfg, nil
+			return &rulesFile{cfg: cfg}, nil
 		}
 	}
 	return parseAnyForm(text, shownName(file), site)
 }
 
-func parseAnyForm(text []byte, file, site string) (*corsrules.Configuration, error) {
+func parseAnyForm(text []byte, file, site string) (*rulesFile, error) {
 	f, err := parseRules(text, site, corsrules.Options{File: file, Dialect: corsrules.DialectAny}, corsrules.Policy{})
-	if err != nil {
-		return nil, inFile(err)
-	}
-	return f.cfg, nil
+	return f, inFile(err)
 }
 
 // googleRule is a rule of Google Cloud Storage's. Its list of headers is for those that may be

@@ -50,11 +50,11 @@ func TestConvertThereAndBack(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", form, err)
 			}
-			again, err := parseAnyForm(doc, "result", "")
+			f, err := parseAnyForm(doc, "result", "")
 			if err != nil {
 				t.Fatalf("%s: %v\n%s", form, err, doc)
 			}
-			if !reflect.DeepEqual(again.Rules, cfg.Rules) || again.ResponseVary != cfg.ResponseVary {
+			if again := f.cfg; !reflect.DeepEqual(again.Rules, cfg.Rules) || again.ResponseVary != cfg.ResponseVary {
 				t.Fatalf("%s:\ngot  %+v\nwant %+v\n%s", form, again, cfg, doc)
 			}
 		}
@@ -74,17 +74,17 @@ func TestFormsDecideAlike(t *testing.T) {
 			requests = append(requests, randomRequest(random))
 		}
 		check := func(how string, doc []byte) *corsrules.Configuration {
-			read, err := parseAnyForm(doc, "result", "")
+			f, err := parseAnyForm(doc, "result", "")
 			if err != nil {
 				t.Fatalf("seed %d: %s: %v\n%s", seed, how, err, doc)
 			}
-			rules := corsrules.Compile(read)
+			rules := corsrules.Compile(f.cfg)
 			for _, r := range requests {
 				if got, want := inWords(rules.Decide(r)), inWords(want.Decide(r)); got != want {
 					t.Fatalf("seed %d: %s: %+v:\n got %s\nwant %s\n%s", seed, how, r, got, want, doc)
 				}
 			}
-			return read
+			return f.cfg
 		}
 		for form, write := range forms {
 			doc, err := write(cfg)

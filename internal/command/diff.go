@@ -40,18 +40,34 @@ func runDiff(cmd *cobra.Command, files []string) (same bool, err error) {
 	if len(files) != 2 {
 		return false, usageError(fmt.Sprintf("diff takes exactly two documents, the old and the new, and there %s", areArguments(len(files))))
 	}
-	before, _, err := compileFile(cmd, files[0])
+	before, err := readRulesByFlags(cmd, files[0])
 	if err != nil {
 		return false, err
 	}
-	after, _, err := compileFile(cmd, files[1])
+	after, err := readRulesByFlags(cmd, files[1])
 	if err != nil {
 		return false, err
 	}
-	changes, err := corsrules.Diff(before, after)
+	changes, err := corsrules.Diff(corsrules.Compile(before.cfg), corsrules.Compile(after.cfg))
 	if err != nil {
 		return false, err
 	}
+	changes = append(changes, credentialsChange(before, after)...)
 	result := diffResult{Changes: append([]corsrules.Change{}, changes...)}
 	return len(result.Changes) == 0, printResult(cmd, result, func(p *printer) { p.diff(result) })
+}
+
+// credentialsChange compares allow_credentials of two oss_cors directives. A document does not
+// say it.
+func credentialsChange(before, after *rulesFile) []corsrules.Change {
+	was, is := before.policy.AllowCredentials, after.policy.AllowCredentials
+	inBlocks := before.cfg.Form == corsrules.FormBlocks && after.cfg.Form == corsrules.FormBlocks
+	if !inBlocks || was == is {
+		return nil
+	}
+	value := map[bool]string{true: "true"}
+	return []corsrules.Change{{
+		Kind: corsrules.NowDifferent, Origins: []string{"*"}, Methods: corsrules.Methods,
+		Response: []corsrules.HeaderChange{{Name: "Access-Control-Allow-Credentials", Before: value[was], After: value[is]}},
+	}}
 }

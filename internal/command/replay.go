@@ -70,13 +70,17 @@ func runReplay(cmd *cobra.Command, logs []string) (same bool, err error) {
 		return false, err
 	}
 	r := &replay{groups: map[group]uint64{}}
-	if r.candidate, r.dialect, err = compileFile(cmd, values[0]); err != nil {
+	candidate, err := readRulesByFlags(cmd, values[0])
+	if err != nil {
 		return false, err
 	}
-	if live, _ := cmd.Flags().GetString("live"); live != "" {
-		if r.live, _, err = compileFile(cmd, live); err != nil {
+	r.candidate, r.dialect = corsrules.Compile(candidate.cfg), candidate.policy.Dialect
+	if file, _ := cmd.Flags().GetString("live"); file != "" {
+		live, err := readRulesByFlags(cmd, file)
+		if err != nil {
 			return false, err
 		}
+		r.live = corsrules.Compile(live.cfg)
 	}
 	r.bucket, _ = cmd.Flags().GetString("bucket")
 	if err := readLogs(cmd, logs, r.handle, &r.result); err != nil {

@@ -40,18 +40,14 @@ func dialectOf(cmd *cobra.Command) (corsrules.Dialect, error) {
 	return dialect, nil
 }
 
-// compileFile compiles the rules of a file, and returns whose decisions a handler with them
-// makes.
-func compileFile(cmd *cobra.Command, file string) (*corsrules.Ruleset, corsrules.Dialect, error) {
+// readRulesByFlags reads the rules of a file for a handler with the command's --dialect, if it has
+// that.
+func readRulesByFlags(cmd *cobra.Command, file string) (*rulesFile, error) {
 	dialect, err := dialectOf(cmd)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	f, err := readRules(cmd, file, corsrules.Policy{Dialect: dialect})
-	if err != nil {
-		return nil, 0, err
-	}
-	return corsrules.Compile(f.cfg), f.policy.Dialect, nil
+	return readRules(cmd, file, corsrules.Policy{Dialect: dialect})
 }
 
 // readRules reads the rules of a file for a handler with a policy, within the command's
