@@ -21,6 +21,7 @@ func TestFindingsAreLogged(t *testing.T) {
 		{"none", withVary(appRules), "", ""},
 		{"a cache", open, "", "echo-without-vary"},
 		{"a cache, and the handler adds Vary", open, "response_vary", ""},
+		{"a cache, and S3's answers have Vary", open, "dialect s3", ""},
 		{"more than ten", many, "response_vary", `"findings":13`},
 	} {
 		t.Run(test.desc, func(t *testing.T) {

@@ -15,7 +15,8 @@ import (
 // that a person wrote.
 const MaxCaddyfileBytes = 1 << 20
 
-// Directive is an oss_cors directive whose rules are blocks, without what is not about rules.
+// Directive is an oss_cors directive that has its rules in it, as blocks or by rules inline,
+// without what is not about rules.
 type Directive struct {
 	// Site has the addresses of its site; empty in a snippet. Name is the option name.
 	Site, Name string
@@ -28,7 +29,8 @@ type Directive struct {
 	Dialect                        corsrules.Dialect
 
 	blocks RuleBlocks
-	other  string // where its rules are instead of in blocks
+	inline *inlineRules // nil: there are none
+	other  string       // where its rules are instead
 }
 
 // HasRuleBlocks reports whether a text is neither XML nor JSON, and has an oss_cors directive
@@ -49,8 +51,8 @@ func HasRuleBlocks(text []byte) bool {
 	return false
 }
 
-// ReadCaddyfile returns the directives of a Caddyfile, or of a snippet, that have rule blocks:
-// at least one. It imports what the Caddyfile imports.
+// ReadCaddyfile returns the directives of a Caddyfile, or of a snippet, that have their rules in
+// them: at least one. It imports what the Caddyfile imports.
 func ReadCaddyfile(text []byte, file string) ([]*Directive, error) {
 	if len(text) > MaxCaddyfileBytes {
 		return nil, fmt.Errorf("%s: more than %d bytes: put the directive oss_cors into a file of its own", file, MaxCaddyfileBytes)
@@ -72,7 +74,7 @@ func ReadCaddyfile(text []byte, file string) ([]*Directive, error) {
 		for _, segment := range site.Segments {
 			for _, directive := range directivesIn(segment) {
 				directive.Site = strings.Join(site.GetKeysText(), ", ")
-				if len(directive.blocks.places) > 0 {
+				if directive.hasRules() {
 					found = append(found, directive)
 				} else {
 					other = fmt.Sprintf(": that at %s:%d has %q; name the document itself", directive.File, directive.Line, directive.other)
@@ -81,7 +83,7 @@ func ReadCaddyfile(text []byte, file string) ([]*Directive, error) {
 		}
 	}
 	if len(found) == 0 {
-		return nil, fmt.Errorf("%s: no oss_cors directive has rule blocks%s", file, other)
+		return nil, fmt.Errorf("%s: no oss_cors directive has rule blocks or rules inline%s", file, other)
 	}
 	return found, nil
 }
@@ -138,7 +140,7 @@ func readSnippet(tokens []caddyfile.Token) *Directive {
 	if d.Nesting() > 0 {
 		directive.blocks.fault(d, "the text ends inside of a block: write } at its end")
 	}
-	if len(directive.blocks.places) == 0 {
+	if !directive.hasRules() {
 		directive.blocks.fault(d, "there is no rule block")
 	}
 	return directive
@@ -193,7 +195,12 @@ func (c *Directive) option(d *caddyfile.Dispenser) {
 			c.blocks.fault(d, "%s", err)
 		}
 	case "rules":
-		c.other = strings.Join(append([]string{option}, d.RemainingArgs()...), " ")
+		args := d.RemainingArgs()
+		if len(args) == 2 && args[0] == "inline" {
+			c.inline = readInline(d)
+			return
+		}
+		c.other = strings.Join(append([]string{option}, args...), " ")
 	default:
 		if !slices.Contains(otherOptions, option) {
 			c.blocks.fault(d, "oss_cors has no option %q", option)
@@ -204,9 +211,14 @@ func (c *Directive) option(d *caddyfile.Dispenser) {
 	}
 }
 
+func (c *Directive) hasRules() bool { return len(c.blocks.places) > 0 || c.inline != nil }
+
 // Configuration returns the rules. Their global placeholders are expanded if that is wanted,
 // as when Caddy starts. The error has all faults.
 func (c *Directive) Configuration(expand, credentials bool) (*corsrules.Configuration, error) {
+	if c.inline != nil {
+		return c.inlineConfiguration(credentials)
+	}
 	source, missing := &c.blocks.Source, corsrules.Faults(nil)
 	opts := corsrules.BlockOptions{Credentials: credentials || c.AllowCredentials, Place: c.blocks.place}
 	if expand {
@@ -223,7 +235,16 @@ func (c *Directive) Configuration(expand, credentials bool) (*corsrules.Configur
 // Lint returns what is valid in the rules and may be a mistake. It takes what Configuration
 // returned.
 func (c *Directive) Lint(cfg *corsrules.Configuration) []corsrules.Finding {
-	return corsrules.LintBlocks(cfg, c.blocks.place)
+	var findings []corsrules.Finding
+	if c.inline != nil {
+		findings = c.lintInline()
+	} else {
+		findings = corsrules.LintBlocks(cfg, c.blocks.place)
+	}
+	if cfg.ResponseVary || c.Dialect == corsrules.DialectS3 {
+		findings = withoutVary(findings)
+	}
+	return findings
 }
 
 // String says which directive this is.

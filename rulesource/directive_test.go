@@ -31,6 +31,7 @@ func TestHasRuleBlocks(t *testing.T) {
 // A directive is found wherever it stands: in routes, behind matchers, in snippets that are
 // imported, in named routes; and not where only its name does.
 func TestReadCaddyfile(t *testing.T) {
+	const inline = "<CORSConfiguration>\n<CORSRule><AllowedOrigin>*</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule></CORSConfiguration>"
 	const block = "{\nrule {\norigin https://a.example\nmethod GET\n}\n}\n"
 	for _, test := range []struct {
 		desc, text string
@@ -45,8 +46,10 @@ func TestReadCaddyfile(t *testing.T) {
 		{"in a snippet", "(cors) {\noss_cors " + block + "}\na.example {\nimport cors\n}", "a.example:2", ""},
 		{"in a named route", "&(cors) {\noss_cors " + block + "}\na.example {\ninvoke cors\n}", "cors:2", ""},
 		{"alone", "oss_cors " + block, ":1", ""},
-		{"only its name", "{\norder oss_cors first\n}\na.example {\nrespond `\noss_cors`\n}", "", "no oss_cors directive has rule blocks"},
-		{"only files", "a.example {\noss_cors @m cors.xml\n}", "", `no oss_cors directive has rule blocks: that at Caddyfile:2 has "cors.xml"; name the document itself`},
+		{"rules inline", "a.example {\noss_cors {\nrules inline <<RULES\n" + inline + "\nRULES\n}\n}", "a.example:2", ""},
+		{"rules inline, alone", "oss_cors {\nrules inline `" + inline + "` {\nmax_rules 1\n}\n}", ":1", ""},
+		{"only its name", "{\norder oss_cors first\n}\na.example {\nrespond `\noss_cors`\n}", "", "no oss_cors directive has rule blocks or rules inline"},
+		{"only files", "a.example {\noss_cors @m cors.xml\n}", "", `no oss_cors directive has rule blocks or rules inline: that at Caddyfile:2 has "cors.xml"; name the document itself`},
 		{"not a Caddyfile", "a.example {\noss_cors {\nrule {\n", "", "Caddyfile:3"},
 		{"a missing import", "a.example {\nimport missing\noss_cors " + block + "}", "", "missing"},
 		{"too long", strings.Repeat("#\n", MaxCaddyfileBytes/2) + "oss_cors " + block, "", "more than 1048576 bytes"},

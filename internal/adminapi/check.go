@@ -3,6 +3,7 @@ package adminapi
 import (
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
 	"github.com/caddy-oss-cors/caddy-oss-cors/rulesource"
@@ -74,12 +75,12 @@ func serveCheck(w http.ResponseWriter, r *http.Request) error {
 			inForce = rules.Configuration()
 		}
 	}
-	return writeJSON(w, check([]byte(q.Document), opts, inForce, policy.ResponseVary))
+	return writeJSON(w, check([]byte(q.Document), opts, inForce, policy))
 }
 
 // check checks a document, and compares it with the rules in force, if they are not nil.
-// responseVary is whether their oss_cors directive has response_vary.
-func check(document []byte, opts corsrules.Options, inForce *corsrules.Configuration, responseVary bool) checkResult {
+// The policy is that of their oss_cors directive.
+func check(document []byte, opts corsrules.Options, inForce *corsrules.Configuration, policy corsrules.Policy) checkResult {
 	result := checkResult{Faults: []checkFault{}, Findings: []checkFinding{}}
 	cfg, findings, err := readCandidate(document, opts)
 	var faults corsrules.Faults
@@ -96,17 +97,20 @@ func check(document []byte, opts corsrules.Options, inForce *corsrules.Configura
 	} else if err == nil {
 		result.Caddyfile = string(text)
 	}
+	isS3 := policy.Dialect == corsrules.DialectS3 // all of whose answers have Vary
+
+	if isS3 || policy.ResponseVary && cfg.Form != corsrules.FormBlocks { // which say it themselves
+		cfg.ResponseVary = true
+		findings = slices.DeleteFunc(findings, func(f corsrules.Finding) bool { return f.Code == corsrules.LintEchoWithoutVary })
+	}
 	for _, f := range findings[:min(maxShown, len(findings))] {
 		result.Findings = append(result.Findings, checkFinding{f.Line, max(f.Column, 1), f.Code, f.Message, f.Advice})
 	}
 	result.More = len(findings) - len(result.Findings)
 	if inForce != nil {
-		before, after := *inForce, *cfg
-		before.ResponseVary = before.ResponseVary || responseVary
-		if after.Form != corsrules.FormBlocks { // which say it themselves
-			after.ResponseVary = after.ResponseVary || responseVary
-		}
-		changes, err := corsrules.Diff(corsrules.Compile(&before), corsrules.Compile(&after))
+		before := *inForce
+		before.ResponseVary = before.ResponseVary || policy.ResponseVary || isS3
+		changes, err := corsrules.Diff(corsrules.Compile(&before), corsrules.Compile(cfg))
 		if err != nil {
 			result.ChangesError = err.Error()
 		}

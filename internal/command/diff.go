@@ -17,7 +17,7 @@ denied, and which response headers differ, by origin, method and request header.
 complete, as it is found from the patterns of both documents and not by trying requests.
 
 A pattern stands for the origins or header names that nothing narrower in the same list,
-or after "except", matches. A document may be a Caddyfile with rule blocks, and one of the
+or after "except", matches. A document may be a Caddyfile with rules in it, and one of the
 two may be -, the standard input.
 
 Exit status: 0 if nothing changes; 1 if something does; 2 if a document could not be read,

@@ -25,8 +25,8 @@ What a browser would send is evaluated: --origin may be the address of a page, a
 sets itself or that need no preflight (CORS-safelisted, such as Accept) are left out, and
 the output says so. --verbatim evaluates the values exactly as they are.
 
-The rules are a document's or those of the rule blocks of a Caddyfile (--rules), or those
-in force of a running Caddy (--ruleset).
+The rules are a document's or those in a Caddyfile, as rule blocks or inline (--rules), or
+those in force of a running Caddy (--ruleset).
 Instead of --origin and --method, --curl and --har take what browsers copy.
 
 Both requests are evaluated: the preflight and the actual request. A browser sends a

@@ -46,7 +46,7 @@ no line of it is of an access log in JSON.`,
 		Example: `  caddy oss-cors replay --rules cors-new.xml /var/log/caddy/access*.log*
   caddy oss-cors replay --suggest --allow-origin https://app.example.com,https://*.preview.example.com access.log`,
 	}
-	cmd.Flags().String("rules", "", "the `file` with the candidate rules: a document, or a Caddyfile with rule blocks")
+	cmd.Flags().String("rules", "", "the `file` with the candidate rules: a document, or a Caddyfile with rules in it")
 	cmd.Flags().String("live", "", "a rules `file` that stands for the rules in force, instead of the log's own decisions")
 	cmd.Flags().String("bucket", "", "only the requests of this bucket, by its `name` in the log")
 	cmd.Flags().Bool("suggest", false, "print rules for the origins of --allow-origin")
