@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
@@ -30,12 +29,11 @@ func (b *BucketAPI) provision(source rulesource.Source, dialect corsrules.Dialec
 	if !ok {
 		return fmt.Errorf("bucket_api needs a source that can be written, rules storage; found: %s", sourceName(source))
 	}
-	repl := caddy.NewReplacer()
 	keys := make([]bucketapi.Key, len(b.AccessKeys))
 	for i, key := range b.AccessKeys {
 		var errs [2]error
-		key.ID, errs[0] = repl.ReplaceOrErr(key.ID, true, true)
-		key.Secret, errs[1] = repl.ReplaceOrErr(key.Secret, true, true)
+		key.ID, errs[0] = rulesource.Expand(key.ID)
+		key.Secret, errs[1] = rulesource.Expand(key.Secret)
 		if err := errors.Join(errs[:]...); err != nil {
 			return fmt.Errorf("access_key number %d: %w", i+1, err)
 		}

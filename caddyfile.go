@@ -58,16 +58,17 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 	}
 	var matcher caddy.ModuleMap
 	switch {
+	case hasRules && len(args) > 0 && !isMatcher(args[len(args)-1]):
+		return nil, h.Errf("the rules are given twice: by %s and in the block; remove one", args[len(args)-1])
 	case len(args) > fileArgs+1:
 		return nil, h.Errf("too many arguments for oss_cors: %s; it takes a matcher and a rules file, or a matcher alone if its block has rules", strings.Join(args, " "))
 	case len(args) == fileArgs+1:
-		var isMatcher bool
-		var err error
-		if matcher, isMatcher, err = h.MatcherToken(); err != nil {
-			return nil, err
+		if !isMatcher(args[0]) {
+			return nil, h.Errf("one file is allowed, and there are two: %s; a matcher begins with /, * or @", strings.Join(args, " and "))
 		}
-		if !isMatcher {
-			return nil, h.Errf("%s is not a matcher, which begins with /, * or @; rules are given once, by a file, by the option rules or by rule blocks", args[0])
+		var err error
+		if matcher, _, err = h.MatcherToken(); err != nil {
+			return nil, err
 		}
 		h.Delete()
 	case len(args) == 1 && strings.HasPrefix(args[0], "@"):
@@ -80,6 +81,11 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 	}
 	warnOfMethods(h, matcher)
 	return h.NewRoute(matcher, handler), nil
+}
+
+// isMatcher reports whether Caddy takes an argument as a matcher.
+func isMatcher(arg string) bool {
+	return arg == "*" || strings.HasPrefix(arg, "/") || strings.HasPrefix(arg, "@")
 }
 
 // warnOfMethods warns of a matcher that no preflight matches, because it selects methods. Caddy
@@ -181,7 +187,12 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 	case "debug_preflights":
 		return flag(d, &h.DebugPreflights)
 	}
-	return d.Errf("unrecognized subdirective '%s': oss_cors takes rule, rules, bucket, bucket_api, response_vary, allow_credentials, dialect, name, shadow, denied_origins, debug_header and debug_preflights", option)
+	return d.Err(rulesource.Unrecognized(option, "oss_cors", directiveOptions))
+}
+
+var directiveOptions = []string{
+	"rule", "rules", "bucket", "bucket_api", "response_vary", "allow_credentials", "dialect", "name", "shadow",
+	"denied_origins", "debug_header", "debug_preflights",
 }
 
 func (h *Handler) unmarshalDialect(d *caddyfile.Dispenser) error {
@@ -239,7 +250,7 @@ func (h *Handler) unmarshalBucketAPI(d *caddyfile.Dispenser) error {
 		case "{":
 			return d.Err("access_key does not take a block { … }")
 		default:
-			return d.Errf("unrecognized subdirective '%s': bucket_api takes access_key", d.Val())
+			return d.Err(rulesource.Unrecognized(d.Val(), "bucket_api", []string{"access_key"}))
 		}
 		args := d.RemainingArgs()
 		if len(args) < 3 {

@@ -28,7 +28,28 @@ func TestBadRuleBlocks(t *testing.T) {
 		{"an empty rule", "oss_cors {\nrule {\n}\n}", []string{"1: the rule has no origin", "1: the rule has no method"}},
 		{"a rule without a block", "oss_cors {\nrule app\n}", []string{"1: the rule has no origin", "1: the rule has no method"}},
 		{"two names", "oss_cors {\nrule a b {\n" + goodBlock + "\n}\n}", []string{"1: rule has 2 names"}},
-		{"an unknown option", blocks("origins https://app.example.com\n" + goodBlock), []string{"2: unrecognized subdirective 'origins': rule takes origin, method, header, expose, max_age"}},
+		{"an unknown option", blocks("vary\n" + goodBlock), []string{"2: unrecognized option 'vary': rule takes origin, method, header, expose, max_age"}},
+		{"misspelt options", blocks("origins https://app.example.com\nmethods GET\nheaders x-a\nexposed x-b\nmaxage 10m"), []string{
+			"2: unrecognized option 'origins': did you mean origin?",
+			"3: unrecognized option 'methods': did you mean method?",
+			"4: unrecognized option 'headers': did you mean header?",
+			"5: unrecognized option 'exposed': did you mean expose?",
+			"6: unrecognized option 'maxage': did you mean max_age?",
+		}},
+		{"a document's names", blocks("AllowedOrigin https://app.example.com\nallowed_methods GET\nallowed_headers x-a\nexpose_headers x-b\nMaxAgeSeconds 10m"), []string{
+			"2: unrecognized option 'AllowedOrigin': did you mean origin?",
+			"3: unrecognized option 'allowed_methods': did you mean method?",
+			"4: unrecognized option 'allowed_headers': did you mean header?",
+			"5: unrecognized option 'expose_headers': did you mean expose?",
+			"6: unrecognized option 'MaxAgeSeconds': did you mean max_age?",
+		}},
+		{"a misspelt option with a wrong value", blocks("origin https://app.example.com\nmethods get"), []string{
+			"3: unrecognized option 'methods': did you mean method?",
+			`3: method "get" has lower-case letters`,
+		}},
+		{"a misspelt option without a value", blocks("origins\nmethod GET"), []string{
+			"1: the rule has no origin", "2: unrecognized option 'origins': did you mean origin?", "2: origin has no value",
+		}},
 		{"options without values", blocks(goodBlock + "\norigin\nmethod\nheader\nexpose\nmax_age"),
 			[]string{"4: origin has no value", "5: method has no value", "6: header has no value", "7: expose has no value", "8: max_age takes exactly one argument"}},
 		{"an option with a block", blocks(goodBlock + "\nheader {\nx-a\n}"), []string{"4: header has no value", "5: 'x-a' is in a block"}},
@@ -83,7 +104,7 @@ func TestRuleBlocksAndAnotherSource(t *testing.T) {
 	p := newProxy(t)
 	for _, test := range []struct{ desc, site, want string }{
 		{"rule and rules", "oss_cors {\nrule {\n" + goodBlock + "\n}\nrules file good.xml\n}", "rule blocks and another source of rules"},
-		{"a file and rule", "oss_cors good.xml {\nrule {\n" + goodBlock + "\n}\n}", "good.xml is not a matcher"},
+		{"a file and rule", "oss_cors good.xml {\nrule {\n" + goodBlock + "\n}\n}", "the rules are given twice: by good.xml and in the block; remove one"},
 		{"rules config", "oss_cors {\nrules config\n}", "in a Caddyfile write rule blocks"},
 	} {
 		if err := p.tryLoad(t, test.site); err == nil || !strings.Contains(err.Error(), test.want) {
@@ -151,11 +172,12 @@ func TestPlaceholdersInRuleBlocks(t *testing.T) {
 	p.preflight(t, fromApp, "Access-Control-Request-Method: PATCH", "Access-Control-Request-Headers: patch-x").
 		expect(t, 200, "Allow-Headers: patch-x", "Allow-Methods: PATCH", "Allow-Origin: https://app.example.com")
 
-	err := p.tryLoad(t, "oss_cors {\nrule {\norigin https://{env.NO_SUCH_VARIABLE} {env.TEST_WIDE}\nmethod {http.request.method} {env.TEST_WIDE}\n}\nallow_credentials\n}")
+	err := p.tryLoad(t, "oss_cors {\nrule {\norigin https://{env.NO_SUCH_VARIABLE} {env.TEST_WIDE}\nmethod {http.request.method} {env.TEST_WIDE}\nheader {file./no/such/file}\n}\nallow_credentials\n}")
 	for _, want := range []string{
-		`rules[0].allowed_origins[0]: "https://{env.NO_SUCH_VARIABLE}": `,
+		`rules[0].allowed_origins[0]: {env.NO_SUCH_VARIABLE} has no value: set the variable NO_SUCH_VARIABLE in Caddy's environment`,
 		`rules[0].allowed_origins[1]: origin "*" is not allowed with allow_credentials`,
-		`rules[0].allowed_methods[0]: "{http.request.method}": `,
+		`rules[0].allowed_methods[0]: {http.request.method} cannot be used here: only global placeholders can, such as {env.ORIGIN} and {file./run/origin}`,
+		`rules[0].allowed_headers[0]: {file./no/such/file} has no value: the file /no/such/file is empty or cannot be read`,
 		`rules[0].allowed_methods[1]: method "*" is not a method`,
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -94,3 +94,25 @@ func TestStrayFilesAreLogged(t *testing.T) {
 		t.Errorf("the log says %q", lines)
 	}
 }
+
+// A rules directory that is missing when Caddy starts, perhaps on purpose, is warned of once.
+func TestMissingDirectoryIsLogged(t *testing.T) {
+	p := newProxy(t)
+	log := filepath.Join(t.TempDir(), "log.json")
+	p.options = logTo(log)
+	const warning = "the rules directory cannot be read"
+	p.load(t, "oss_cors {\nrules directory missing\nbucket path\n}\nrespond ok")
+	for range 2 {
+		p.ask(t, "OPTIONS /bucket/key HTTP/1.1", fromApp, "Access-Control-Request-Method: GET").expect(t, 503)
+		p.ask(t, "GET /bucket/key HTTP/1.1", fromApp).expect(t, 200)
+	}
+	lines := readLog(t, log, warning)
+	if len(lines) != 1 || !strings.Contains(lines[0], `"error":"open missing: no such file or directory"`) || !strings.Contains(lines[0], `"level":"warn"`) {
+		t.Errorf("the log says %q", lines)
+	}
+	mkdir(t, "empty")
+	p.load(t, "oss_cors {\nrules directory empty\nbucket path\n}")
+	if after := readLog(t, log, warning); len(after) != len(lines) {
+		t.Errorf("an empty directory: the log says %q", after)
+	}
+}

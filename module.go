@@ -168,27 +168,31 @@ func sourceName(source rulesource.Source) string {
 	return "rules " + source.(caddy.Module).CaddyModule().ID.Name()
 }
 
-// check checks the options other than the rules.
+// check checks the options other than the rules. It returns all errors.
 func (h *Handler) check() error {
+	var errs []error
+	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if h.Name == metrics.OtherBuckets {
-		return fmt.Errorf("name %s is reserved: choose another", h.Name)
+		wrong("name %s is reserved: choose another", h.Name)
 	}
 	if h.DeniedOrigins != nil && *h.DeniedOrigins < 0 {
-		return fmt.Errorf("denied_origins is %d: a whole number is needed, 0 for none", *h.DeniedOrigins)
+		wrong("denied_origins is %d: a whole number is needed, 0 for none", *h.DeniedOrigins)
 	}
 	if h.site.PerBucket() && h.Name != "" {
-		return fmt.Errorf("name %s: a name is for rules of one document, and %s has those of many buckets, whose names are the labels; take name out", h.Name, sourceName(h.site.Source))
+		wrong("name %s: a name is for rules of one document, and %s has those of many buckets, whose names are the labels; take name out", h.Name, sourceName(h.site.Source))
 	}
 	if _, ok := h.site.Source.(rulesource.Shadower); h.Shadow != "" && !ok {
-		return fmt.Errorf("shadow %s: candidate rules are for a source of one document, such as rules file, and %s has many", h.Shadow, sourceName(h.site.Source))
+		wrong("shadow %s: candidate rules are for a source of one document, such as rules file, and %s has many", h.Shadow, sourceName(h.site.Source))
+	}
+	if h.site.PerBucket() && h.AllowCredentials {
+		wrong("allow_credentials needs rules of one document: with many buckets, their owners write the rules, and could allow any origin")
 	}
 	if h.Bucket != nil {
-		return h.Bucket.validate()
+		errs = append(errs, h.Bucket.validate())
+	} else if h.site.PerBucket() {
+		wrong("%s needs bucket, which says where a request names one: bucket path, bucket host <domain…> or bucket name <name>", sourceName(h.site.Source))
 	}
-	if h.site.PerBucket() {
-		return fmt.Errorf("%s needs bucket, which says where a request names one: bucket path, bucket host <domain…> or bucket name <name>", sourceName(h.site.Source))
-	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // open opens the source of the rules and that of their shadow.

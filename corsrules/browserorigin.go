@@ -122,7 +122,7 @@ func misspeltScheme(scheme string) string {
 	if _, ok := defaultPorts[scheme]; ok {
 		return ""
 	}
-	return closest(scheme, []string{"https", "http"})
+	return Closest(scheme, []string{"https", "http"})
 }
 
 func portProblem(scheme, port string) string {

@@ -147,8 +147,8 @@ func hasPlaceholder(value string) bool {
 
 const notExpanded = "placeholders are not expanded in a rules document"
 
-// closest returns the one of names that is meant by a name that is nearly it; "" if none.
-func closest(name string, names []string) string {
+// Closest returns the one of names that is meant by a name that is nearly it; "" if none.
+func Closest(name string, names []string) string {
 	folded := strings.ToLower(name)
 	best, bestDistance := "", 1+len(name)/4
 	for _, candidate := range names {

@@ -356,7 +356,7 @@ var ruleElements = []string{"ID", "AllowedOrigin", "AllowedMethod", "AllowedHead
 func (p *parser) unknown(start xml.StartElement, at int, parent string, allowed []string) (meant string) {
 	name := start.Name.Local
 	const found = "element <%s> in %s"
-	similar := closest(name, slices.Concat(allowed, DialectAny.rootElements(), ruleElements))
+	similar := Closest(name, slices.Concat(allowed, DialectAny.rootElements(), ruleElements))
 	switch {
 	case slices.Contains(allowed, name):
 		p.malformed(at, found+" has a prefix or an xmlns of its own: write <%[1]s>, without either", name, parent)

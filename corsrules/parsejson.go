@@ -231,7 +231,7 @@ func (p *parser) jsonFields(allowed []string, where string, field func(name stri
 			return faulty
 		}
 		value, at := p.jsonNext()
-		switch similar := closest(name, allowed); {
+		switch similar := Closest(name, allowed); {
 		case seen[name]:
 			p.malformed(nameAt, "a second %s in %s: remove one", quoteShort(name), where)
 			p.jsonSkip(value)

@@ -56,11 +56,36 @@ func (b *RuleBlocks) UnmarshalRule(d *caddyfile.Dispenser) {
 	b.places = append(b.places, here)
 }
 
-var ruleOptions = []string{"origin", "method", "header", "expose", "max_age"}
+// ruleOptions are the options of a rule block; documentNames are what JSON calls the same.
+var (
+	ruleOptions   = []string{"origin", "method", "header", "expose", "max_age"}
+	documentNames = []string{"AllowedOrigins", "AllowedMethods", "AllowedHeaders", "ExposeHeaders", "MaxAgeSeconds"}
+)
 
+// meantOption returns the option that is meant by a name that is nearly it, or nearly what a
+// document calls it; "" if none.
+func meantOption(name string) string {
+	if option := corsrules.Closest(name, ruleOptions); option != "" {
+		return option
+	}
+	i := slices.Index(documentNames, corsrules.Closest(strings.ReplaceAll(name, "_", ""), documentNames))
+	if i < 0 {
+		return ""
+	}
+	return ruleOptions[i]
+}
+
+// unmarshalOption reads an option. One that is misspelt has a fault, and is then read as what
+// is meant, so that the rule does not seem to lack it.
 func (b *RuleBlocks) unmarshalOption(d *caddyfile.Dispenser, rule *Block, here map[string][]place) {
+	option := d.Val()
+	if !slices.Contains(ruleOptions, option) {
+		written := option
+		option = meantOption(written)
+		b.fault(d, "%s", unrecognized(written, option, "rule", ruleOptions))
+	}
 	values := func(element string, list []string) []string {
-		option, before := d.Val(), len(list)
+		before := len(list)
 		for d.NextArg() {
 			list = append(list, d.Val())
 			here[element] = append(here[element], place{d.File(), d.Line()})
@@ -70,7 +95,7 @@ func (b *RuleBlocks) unmarshalOption(d *caddyfile.Dispenser, rule *Block, here m
 		}
 		return list
 	}
-	switch option := d.Val(); option {
+	switch option {
 	case "origin":
 		rule.AllowedOrigins = values("AllowedOrigin", rule.AllowedOrigins)
 	case "method":
@@ -82,7 +107,6 @@ func (b *RuleBlocks) unmarshalOption(d *caddyfile.Dispenser, rule *Block, here m
 	case "max_age":
 		b.unmarshalMaxAge(d, rule, here)
 	default:
-		b.fault(d, "unrecognized subdirective '%s': rule takes %s", option, strings.Join(ruleOptions, ", "))
 		d.RemainingArgs()
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {

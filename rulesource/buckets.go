@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"iter"
 	"maps"
@@ -64,9 +63,6 @@ type buckets struct {
 
 // open begins to serve until ctx is done.
 func (bs *buckets) open(ctx context.Context, options RefreshOptions, opts *Options) error {
-	if opts.AllowCredentials {
-		return errors.New("allow_credentials needs rules of one document: with many buckets, their owners write the rules, and could allow any origin")
-	}
 	var err error
 	if bs.refresh, err = options.check(); err != nil {
 		return err

@@ -106,15 +106,13 @@ func jsonPlace(i int, element string, k int) (string, int) {
 // expand returns s with its placeholders expanded, and a fault for each that cannot be.
 func (s *Config) expand(place func(i int, element string, k int) (file string, line int)) (*Config, corsrules.Faults) {
 	var faults corsrules.Faults
-	repl := caddy.NewReplacer()
 	expand := func(i int, element string, values ...string) []string {
 		expanded := slices.Clone(values)
 		for k, value := range values {
 			var err error
-			if expanded[k], err = repl.ReplaceOrErr(value, true, true); err != nil {
+			if expanded[k], err = Expand(value); err != nil {
 				file, line := place(i, element, k)
-				faults = append(faults, &corsrules.Fault{File: file, Line: line, Message: fmt.Sprintf(
-					"%q: %s; only global placeholders, such as {env.ORIGIN} and {file./run/origin}, can be used, and each must have a value", value, err)})
+				faults = append(faults, &corsrules.Fault{File: file, Line: line, Message: err.Error()})
 				expanded[k] = value
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -58,11 +59,11 @@ func (s *Directory) Open(ctx caddy.Context, opts *Options) error {
 	if s.Path == "" {
 		return errors.New("rules directory: the path is empty: give that of the directory of the documents")
 	}
-	dir, err := caddy.NewReplacer().ReplaceOrErr(s.Path, true, true)
+	dir, err := Expand(s.Path)
 	if err != nil {
 		return fmt.Errorf("rules directory %s: %w", s.Path, err)
 	}
-	warnOfStrayFiles(ctx, dir, opts.Logger)
+	warnOfDirectory(ctx, dir, opts.Logger)
 	s.file = func(bucket string) string { return filepath.Join(dir, bucket+".xml") }
 	s.document = func(bucket string) reader { return directoryFile{regularFile(s.file(bucket)), dir} }
 	s.dialect = opts.Dialect.Documents()
@@ -112,8 +113,9 @@ func StrayFiles(names []string) (stray []string) {
 // WhyStray is why StrayFiles are never read.
 const WhyStray = "a bucket's document is <bucket>.xml, also if its content is JSON, and the bucket's name has 3 to 63 of a-z, 0-9 and -"
 
-// warnOfStrayFiles warns of files that are never read.
-func warnOfStrayFiles(ctx context.Context, dir string, log *zap.Logger) {
+// warnOfDirectory warns of a directory that cannot be read when Caddy starts, which may be on
+// purpose, and of files in it that are never read.
+func warnOfDirectory(ctx context.Context, dir string, log *zap.Logger) {
 	ctx, cancel := context.WithTimeout(ctx, readDeadline)
 	defer cancel()
 	names, err := callWithin(ctx, make(chan struct{}, 1), func() ([]string, error) {
@@ -124,7 +126,10 @@ func warnOfStrayFiles(ctx context.Context, dir string, log *zap.Logger) {
 		defer f.Close()
 		return f.Readdirnames(maxListed)
 	})
-	if err != nil { // buckets' reads say so; io.EOF of an empty directory is one, too
+	if err != nil {
+		if !errors.Is(err, io.EOF) { // which an empty one has
+			log.Warn("the rules directory cannot be read; until it can, preflights are answered 503, and other requests pass", zap.Error(err))
+		}
 		return
 	}
 	stray := StrayFiles(names)

@@ -59,7 +59,7 @@ func (s *File) Open(ctx caddy.Context, opts *Options) error {
 	if s.Path == "" {
 		return errors.New("rules file: the path is empty: give that of the document, such as cors.xml")
 	}
-	path, err := caddy.NewReplacer().ReplaceOrErr(s.Path, true, true)
+	path, err := Expand(s.Path)
 	if err != nil {
 		return fmt.Errorf("rules file %s: %w", s.Path, err)
 	}

@@ -74,7 +74,7 @@ func eachOption(d *caddyfile.Dispenser, options map[string]func() error) error {
 		case option == "{":
 			return d.Errf("%s does not take a block { … }", last)
 		case !ok:
-			return d.Errf("unrecognized subdirective '%s': this source takes %s", option, strings.Join(slices.Sorted(maps.Keys(options)), ", "))
+			return d.Err(Unrecognized(option, "this source", slices.Sorted(maps.Keys(options))))
 		case seen[option]:
 			return d.Errf("%s is given twice", option)
 		}
@@ -84,6 +84,19 @@ func eachOption(d *caddyfile.Dispenser, options map[string]func() error) error {
 		}
 	}
 	return nil
+}
+
+// Unrecognized says that of, such as a source, does not take an option, and which one is meant
+// or can be.
+func Unrecognized(option, of string, options []string) string {
+	return unrecognized(option, corsrules.Closest(option, options), of, options)
+}
+
+func unrecognized(option, meant, of string, options []string) string {
+	if meant != "" {
+		return fmt.Sprintf("unrecognized option '%s': did you mean %s?", option, meant)
+	}
+	return fmt.Sprintf("unrecognized option '%s': %s takes %s", option, of, strings.Join(options, ", "))
 }
 
 // asWritten returns an option with its arguments, for a message.

@@ -118,11 +118,10 @@ func (s *OSS) openOn(ctx context.Context, storage certmagic.Storage, transport *
 
 // expand expands the placeholders and returns the endpoint.
 func (s *OSS) expand() (*url.URL, error) {
-	repl := caddy.NewReplacer()
 	c := &s.Credentials
 	for _, value := range []*string{&s.Bucket, &s.Endpoint, &s.Region, &c.ID, &c.Secret, &c.Token, &c.Role} {
 		var err error
-		if *value, err = repl.ReplaceOrErr(*value, true, true); err != nil {
+		if *value, err = Expand(*value); err != nil {
 			return nil, err
 		}
 	}

@@ -86,7 +86,7 @@ func (s *URL) openOn(ctx context.Context, storage certmagic.Storage, transport *
 	if err != nil {
 		return err
 	}
-	written, err := caddy.NewReplacer().ReplaceOrErr(s.URL, true, true)
+	written, err := Expand(s.URL)
 	if err != nil {
 		return fmt.Errorf("rules url: %w", err)
 	}
