@@ -44,9 +44,27 @@ func newProxy(t testing.TB) *proxy {
 	if n := len(running.Sites()); n > 0 { // expectAgreement would check nothing
 		t.Fatalf("a test before this one left %d sites running", n)
 	}
-	p := &proxy{state: t.TempDir(), options: "log {\noutput discard\n}"}
+	p := &proxy{state: stateDir(t), options: "log {\noutput discard\n}"}
 	t.Cleanup(func() { p.stop(t) })
 	return p
+}
+
+// stateDir is t.TempDir for what Caddy may write to for a moment after it stopped, such as the
+// marker of rules storage.
+func stateDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "caddy-state-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+			if err := os.RemoveAll(dir); err == nil || time.Now().After(deadline) {
+				return
+			}
+		}
+	})
+	return dir
 }
 
 // stop ends the configuration. With the last one, all counts of the process are forgotten.
