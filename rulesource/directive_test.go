@@ -109,6 +109,8 @@ func TestPlaceOfAnID(t *testing.T) {
 // Whatever is sent as rule blocks is read or has faults with places.
 func FuzzReadSnippet(f *testing.F) {
 	f.Add("oss_cors {\nrule app {\norigin *\nmethod GET\nheader x-*\nexpose ETag\nmax_age 10m\n}\nresponse_vary\n}")
+	f.Add("oss_cors {\nrules inline <<X\n<CORSConfiguration></CORSConfiguration>\nX {\nmax_rules 1\n}\ndialect s3\n}")
+	f.Add("oss_cors {\nrules inline `[{\"AllowedOrigins\": [\"*\"], \"AllowedMethods\": [\"GET\"]}]`\nresponse_vary\n}")
 	f.Add("rule a b {\norigin {\n}\nmax_age x\nmax_age 1s 2s\n}\nrule")
 	f.Fuzz(func(t *testing.T, text string) {
 		directive, err := ReadSnippet([]byte(text), "candidate")
