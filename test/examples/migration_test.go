@@ -159,10 +159,18 @@ func expectSame(t *testing.T, before, after string, differs func(crossOrigin) bo
 
 func nothing(crossOrigin) bool { return false }
 
-// startUpstream starts the server behind, which knows nothing of CORS.
+// ownCORS is a path at which the server behind has CORS headers of its own.
+const ownCORS = "/own-cors"
+
+// startUpstream starts the server behind, which knows nothing of CORS but at that path.
 func startUpstream(t *testing.T) (address string) {
 	t.Helper()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Header().Set("ETag", `"1"`) }))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("ETag", `"1"`)
+		if strings.HasPrefix(r.URL.Path, ownCORS) {
+			w.Header().Set("Access-Control-Allow-Origin", "*")
+		}
+	}))
 	t.Cleanup(server.Close)
 	return server.Listener.Addr().String()
 }
@@ -199,7 +207,16 @@ func TestMigrationFromNginx(t *testing.T) {
 	shown := strings.NewReplacer("listen 80;", "listen 127.0.0.1:"+port+";", "127.0.0.1:3000", upstream).Replace(block(t, text, "nginx", 0))
 	harness.WriteFile(t, filepath.Join(dir, "nginx.conf"), fmt.Sprintf(nginxConf, shown))
 	harness.StartProgram(t, port, harness.Installed(t, "nginx"), "-e", "stderr", "-p", dir, "-c", "nginx.conf")
-	expectSame(t, "http://127.0.0.1:"+port, startShown(t, block(t, text, "caddyfile", 0), upstream, nil), nothing)
+	before, after := "http://127.0.0.1:"+port, startShown(t, block(t, text, "caddyfile", 0), upstream, nil)
+	expectSame(t, before, after, nothing)
+
+	// What the page says changes.
+	if c := (crossOrigin{origin: "https://a.b.preview.example.com", method: "PUT"}); c.allowed(t, before) || !c.allowed(t, after) {
+		t.Errorf("a * does not stand for dots, or the expression does")
+	}
+	if c := (crossOrigin{origin: "https://app.example.com", method: "GET"}); c.allowed(t, before+ownCORS) || !c.allowed(t, after+ownCORS) {
+		t.Errorf("headers of the server behind are not removed, or nginx removes them")
+	}
 }
 
 // TestMigrationFromCaddy1 runs the library of Caddy 1's plugin, configured as the plugin does.
