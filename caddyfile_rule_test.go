@@ -29,6 +29,10 @@ func TestBadRuleBlocks(t *testing.T) {
 		{"a rule without a block", "oss_cors {\nrule app\n}", []string{"1: the rule has no origin", "1: the rule has no method"}},
 		{"two names", "oss_cors {\nrule a b {\n" + goodBlock + "\n}\n}", []string{"1: rule has 2 names"}},
 		{"an unknown option", blocks("vary\n" + goodBlock), []string{"2: unrecognized option 'vary': rule takes origin, method, header, expose, max_age"}},
+		{"a name in the block", blocks("id app\n"+goodBlock, "name app\n"+goodBlock), []string{
+			"2: unrecognized option 'id': write the rule's name before its block: rule <name> { … }",
+			"7: unrecognized option 'name': write the rule's name before its block",
+		}},
 		{"misspelt options", blocks("origins https://app.example.com\nmethods GET\nheaders x-a\nexposed x-b\nmaxage 10m"), []string{
 			"2: unrecognized option 'origins': did you mean origin?",
 			"3: unrecognized option 'methods': did you mean method?",

@@ -98,6 +98,9 @@ func TestBadConfiguration(t *testing.T) {
 		{"bucket_api with placeholders without values", "oss_cors {\nrules storage\nbucket path\nbucket_api {\naccess_key {env.NO_SUCH_ID} {env.NO_SUCH_SECRET} *\n}\n}", []string{
 			"access_key number 1: {env.NO_SUCH_ID} has no value: set the variable NO_SUCH_ID in Caddy's environment", "{env.NO_SUCH_SECRET} has no value",
 		}},
+		{"rules oss with placeholders without values", "oss_cors {\nrules oss photos {\nregion cn-hangzhou\ncredentials static {env.NO_SUCH_ID} {env.NO_SUCH_SECRET}\n}\n}", []string{
+			"rules oss: {env.NO_SUCH_ID} has no value: set the variable NO_SUCH_ID in Caddy's environment", "{env.NO_SUCH_SECRET} has no value",
+		}},
 		{"bucket_api over a file", "oss_cors {\nrules file good.xml\nbucket_api {\naccess_key id secret *\n}\n}", []string{"bucket_api", "rules storage"}},
 
 		{"a missing file", "oss_cors missing.xml", []string{"missing.xml", "no such file", "working directory"}},

@@ -20,7 +20,7 @@ func otherForm(doc []byte, xmlOnly bool) string {
 		return "the document is compressed by gzip: decompress it"
 	case bytes.HasPrefix(text, []byte("<<<<<<< ")):
 		return "the document begins with a conflict marker of git: resolve the conflict"
-	case isHTML(text):
+	case isHTML(text), !xmlOnly && isHTML(withoutProlog(text)):
 		return "the document is a web page, perhaps an error page that was saved in place of the rules: fetch the rules again"
 	case bytes.HasPrefix(text, []byte("&lt;")):
 		return "the document is escaped: write < in place of &lt;, and > in place of &gt;"
@@ -63,19 +63,27 @@ func firstLine(text []byte) string {
 	return strings.TrimRight(string(line), xmlSpace)
 }
 
-// htmlBeginnings are those of web pages, some of which leave out the first.
-var htmlBeginnings = []string{"<!doctype html", "<html", "<head", "<body", "<title", "<h1"}
-
-// isHTML looks behind a declaration and comments.
 func isHTML(text []byte) bool {
+	const longest = "<!doctype html"
+	beginning := string(bytes.ToLower(text[:min(len(text), len(longest))]))
+	return strings.HasPrefix(beginning, longest) || strings.HasPrefix(beginning, "<html")
+}
+
+// withoutProlog returns what follows a declaration and comments. What a web page may begin with
+// in place of <html> becomes <html>. To OSS all of these are XML with another root.
+func withoutProlog(text []byte) []byte {
 	for _, prolog := range [][2]string{{"<?", "?>"}, {"<!--", "-->"}} {
 		for bytes.HasPrefix(text, []byte(prolog[0])) {
 			_, rest, _ := bytes.Cut(text, []byte(prolog[1]))
 			text = bytes.TrimLeft(rest, xmlSpace)
 		}
 	}
-	beginning := string(bytes.ToLower(text[:min(len(text), len(htmlBeginnings[0]))]))
-	return slices.ContainsFunc(htmlBeginnings, func(b string) bool { return strings.HasPrefix(beginning, b) })
+	for _, element := range []string{"<head", "<body", "<title", "<h1"} {
+		if bytes.HasPrefix(bytes.ToLower(text[:min(len(text), len(element))]), []byte(element)) {
+			return []byte("<html>")
+		}
+	}
+	return text
 }
 
 // otherJSON says what a bad document in JSON is, and what to do; "" where it is not known. It

@@ -126,6 +126,20 @@ func TestXMLOnly(t *testing.T) {
 	}
 }
 
+// A web page without its usual beginning is XML with another root to OSS, and a store's API
+// answers as OSS does.
+func TestXMLOnlyAnswersAsOSSDoes(t *testing.T) {
+	for _, doc := range []string{"<h1>404</h1>", "<!-- cached --><html></html>"} {
+		_, err := Parse([]byte(doc), Options{XMLOnly: true})
+		if err == nil || !strings.Contains(err.Error(), ecWrongRoot) {
+			t.Errorf("%s: %v", doc, err)
+		}
+		if _, err = Parse([]byte(doc), Options{}); err == nil || !strings.Contains(err.Error(), "is a web page") {
+			t.Errorf("%s: %v", doc, err)
+		}
+	}
+}
+
 // Advice and findings use the names of the form.
 func TestWordsOfJSON(t *testing.T) {
 	const doc = `{"CORSRules": [{"ID": "app", "AllowedOrigins": ["https://a.example"], "AllowedMethods": ["GET"]}]}`

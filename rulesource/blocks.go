@@ -79,7 +79,12 @@ func meantOption(name string) string {
 // is meant, so that the rule does not seem to lack it.
 func (b *RuleBlocks) unmarshalOption(d *caddyfile.Dispenser, rule *Block, here map[string][]place) {
 	option := d.Val()
-	if !slices.Contains(ruleOptions, option) {
+	switch {
+	case slices.Contains(ruleOptions, option):
+	case strings.EqualFold(option, "id"), option == "name":
+		b.fault(d, "unrecognized option '%s': write the rule's name before its block: rule <name> { … }", option)
+		option = ""
+	default:
 		written := option
 		option = meantOption(written)
 		b.fault(d, "%s", unrecognized(written, option, "rule", ruleOptions))

@@ -119,11 +119,13 @@ func (s *OSS) openOn(ctx context.Context, storage certmagic.Storage, transport *
 // expand expands the placeholders and returns the endpoint.
 func (s *OSS) expand() (*url.URL, error) {
 	c := &s.Credentials
+	var errs []error
 	for _, value := range []*string{&s.Bucket, &s.Endpoint, &s.Region, &c.ID, &c.Secret, &c.Token, &c.Role} {
-		var err error
-		if *value, err = Expand(*value); err != nil {
-			return nil, err
-		}
+		expanded, err := Expand(*value)
+		*value, errs = expanded, append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
 	}
 	if !IsBucketName(s.Bucket) {
 		return nil, fmt.Errorf("%q is not a bucket's name: that has 3 to 63 of a-z, 0-9 and -, without - at the ends", s.Bucket)
