@@ -192,6 +192,7 @@ func TestEditedFile(t *testing.T) {
 			}
 			write(t, "cors.xml", appRules)
 			eventually(t, func() bool { return p.series(t)[successful] == 1 })
+			eventually(t, func() bool { return len(readLog(t, log, relief)) > i }) // which comes after the series
 			p.get(t, fromApp).expect(t, 200, appGranted...)
 			if lines := readLog(t, log, relief); len(lines) != i+1 {
 				t.Errorf("%d times good again after %d bad files", len(lines), i+1)
