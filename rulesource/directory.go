@@ -128,7 +128,7 @@ func warnOfDirectory(ctx context.Context, dir string, log *zap.Logger) {
 	})
 	if err != nil {
 		if !errors.Is(err, io.EOF) { // which an empty one has
-			log.Warn("the rules directory cannot be read; until it can, preflights are answered 503, and other requests pass", zap.Error(err))
+			log.Warn("the rules directory cannot be read: until it can, preflights are answered 503, and other requests pass", zap.Error(err))
 		}
 		return
 	}
