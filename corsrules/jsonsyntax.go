@@ -29,10 +29,10 @@ func (p *parser) jsonSyntax(err error) {
 		p.malformed(at, "a comma too many: remove it")
 	case strings.HasSuffix(err.Error(), "after object key"):
 		p.malformed(at, "a colon is missing between a name and its value: write one")
-	case in(here, `"[{`) && (in(before, `"]}`) || isWordByte(before)):
+	case isWordByte(here) && isWordByte(p.doc[at-1]):
+		p.malformed(at, "not a number: write digits alone, such as 600, the first not 0")
+	case (in(here, `"[{`) || isWordByte(here)) && (in(before, `"]}`) || isWordByte(before)):
 		p.malformed(at, "a comma is missing between two values: write one")
-	case here == '0', before == '0' && isWordByte(here):
-		p.malformed(at, "a number cannot begin with 0: remove the 0")
 	case here == '"':
 		p.malformed(at, "not well-formed JSON: %s: write \\n for the end of a line, \\\\ for a \\, and \" at the end of the text", err)
 	case here == '\'', here >= 0x80, isWordByte(here):
