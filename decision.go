@@ -86,14 +86,15 @@ func (d *decided) decorate(w http.ResponseWriter, r *http.Request, next caddyhtt
 // whether there were any.
 func (d *decided) apply(h http.Header, decision *corsrules.Decision) (removed bool) {
 	removed = removeAccessControl(h)
-	values := d.values[:0] // each header has a part of its own
+	n := 0 // of the values that are used: each header has a part of its own
 	for name, value := range decision.Headers(d.handler.site.Policy) {
 		if name == "Vary" {
 			addVary(h, value)
 			continue
 		}
-		values = append(values, value)
-		h[name] = values[len(values)-1 : len(values) : len(values)]
+		d.values[n] = value
+		h[name] = d.values[n : n+1 : n+1]
+		n++
 	}
 	if d.handler.DebugHeader {
 		h[debugHeader] = []string{d.debugValue()}

@@ -30,17 +30,18 @@ func (d *Decision) Headers(p Policy) iter.Seq2[string, string] {
 }
 
 func (d *Decision) yieldHeaders(p Policy, yield func(name, value string) bool) {
-	send := func(name, value string) bool { return value == "" || yield(name, value) }
-	if d.Rule != nil &&
-		(!send("Access-Control-Allow-Origin", d.AllowOrigin) ||
-			!send("Access-Control-Allow-Methods", d.Rule.AllowMethods()) ||
-			!send("Access-Control-Allow-Headers", d.AllowHeaders) ||
-			!send("Access-Control-Expose-Headers", d.Rule.ExposeHeaders()) ||
-			!send("Access-Control-Max-Age", d.Rule.MaxAge()) ||
-			p.AllowCredentials && d.NamesOrigin() && !send("Access-Control-Allow-Credentials", "true")) {
+	if r := d.Rule; r != nil &&
+		(!yield("Access-Control-Allow-Origin", d.AllowOrigin) ||
+			!yield("Access-Control-Allow-Methods", r.AllowMethods()) ||
+			d.AllowHeaders != "" && !yield("Access-Control-Allow-Headers", d.AllowHeaders) ||
+			r.ExposeHeaders() != "" && !yield("Access-Control-Expose-Headers", r.ExposeHeaders()) ||
+			r.MaxAge() != "" && !yield("Access-Control-Max-Age", r.MaxAge()) ||
+			p.AllowCredentials && d.NamesOrigin() && !yield("Access-Control-Allow-Credentials", "true")) {
 		return
 	}
-	send("Vary", d.vary(p))
+	if vary := d.vary(p); vary != "" {
+		yield("Vary", vary)
+	}
 }
 
 // NamesOrigin reports whether Access-Control-Allow-Origin names the request's origin, so

@@ -17,8 +17,11 @@ func WriteElement(b *strings.Builder, name, text string) {
 // as something else (a bare carriage return is read as a line feed), and no more. What
 // XML cannot hold at all (https://www.w3.org/TR/xml/#charsets) becomes U+FFFD.
 func escape(s string) string {
-	if strings.ContainsFunc(s, isForbidden) {
-		s = strings.Map(replaceForbidden, s)
+	for _, r := range s { // which is faster than strings.ContainsFunc
+		if isForbidden(r) {
+			s = strings.Map(replaceForbidden, s)
+			break
+		}
 	}
 	return escaper.Replace(s)
 }
