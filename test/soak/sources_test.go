@@ -296,10 +296,14 @@ func (s *sources) run(t *testing.T, tally *tally, stop chan struct{}) {
 	}
 }
 
-// expectWell fails the test unless all troubles are over, and no answer took too long.
+// expectWell fails the test unless all troubles are over, and no answer took too long. It sends
+// requests, because rules of buckets are read only when they are requested.
 func (s *sources) expectWell(t *testing.T) {
 	t.Helper()
 	harness.WaitUntil(t, "all rules are the newest again", func() bool {
+		for _, path := range append(s.paths(), "/storage/none/k", "/directory/none/k") {
+			s.ask(t, path)
+		}
 		metrics := harness.Get(t, s.Metrics)
 		for line := range strings.Lines(metrics) {
 			if strings.HasPrefix(line, "caddy_oss_cors_rules_last_load_successful{") && strings.HasSuffix(line, " 0\n") {
