@@ -21,7 +21,7 @@ func TestAdviceNamesTheOneDifference(t *testing.T) {
 		{"path in the rule", "https://app.example.com/100%", "https://app.example.com", `write https://app.example.com in rule 1, where "https://app.example.com/100%" has a path: browsers send scheme, host and port alone`},
 		{"no scheme in the rule", "app.example.com", "https://app.example.com", `write https://app.example.com in rule 1, where "app.example.com" matches no browser's origin: an origin begins with its scheme`},
 		{"the default port in the rule", "https://app.example.com:443", "https://app.example.com", `write https://app.example.com in rule 1, where "https://app.example.com:443" matches no browser's origin: the port 443 is left out of an origin`},
-		{"upper case is no difference", "https://APP.example.com", "http://app.example.com", "its origin https://APP.example.com differs only in the scheme"},
+		{"case does not count", "https://APP.example.com", "http://app.example.com", "its origin https://APP.example.com differs only in the scheme"},
 		{"two differences", "https://app.example.com", "http://app.example.org", "add <AllowedOrigin>http://app.example.org</AllowedOrigin> to the rule that is meant for it"},
 		{"a name that ends alike", "https://example.com", "https://evilexample.com", "to the rule that is meant for it"},
 		{"a slash in the request", "https://app.example.com", "https://app.example.com/", `correct what sends the request: "https://app.example.com/" ends with a slash, which browsers do not send`},

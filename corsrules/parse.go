@@ -150,7 +150,7 @@ func (p *parser) configuration(root xml.StartElement, rootAt int) *Configuration
 		case nil, xml.EndElement:
 			switch {
 			case rules > 0 || p.broken:
-			case misspelt != nil: // which OSS may skip: it then answers that there is no rule
+			case misspelt != nil: // OSS may skip it, and then answer that a rule is missing
 				misspelt.EC = ecNoRule
 			default:
 				p.fault(rootAt, CodeMalformedXML, ecNoRule, "CORSConfiguration has no CORSRule: at least one is needed")

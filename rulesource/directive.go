@@ -141,7 +141,7 @@ func readSnippet(tokens []caddyfile.Token) *Directive {
 		directive.blocks.fault(d, "the text ends inside of a block: write } at its end")
 	}
 	if !directive.hasRules() {
-		directive.blocks.fault(d, "there is no rule block")
+		directive.blocks.fault(d, "the directive does not have a rule block")
 	}
 	return directive
 }

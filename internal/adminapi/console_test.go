@@ -139,7 +139,7 @@ func TestCheckRuleBlocks(t *testing.T) {
 		{"faults", "oss_cors {\nrule {\norigin https://*.*\nmethod get\n}\n}\n", `3 origin "https://*.*" has more than one *`, ""},
 		{"too wide", "oss_cors {\nrule {\norigin *\nmethod GET\n}\nallow_credentials\n}\n", `3 origin "*" is not allowed with allow_credentials`, ""},
 		{"cut off", "rule {\norigin *\nmethod GET\n", "3 the text ends inside of a block", ""},
-		{"no blocks", "oss_cors cors.xml\n", "1 there is no rule block", ""},
+		{"no blocks", "oss_cors cors.xml\n", "1 the directive does not have a rule block", ""},
 		{"an import", "oss_cors {\nimport " + secret + "\nrule {\norigin *\nmethod GET\n}\n}\n", "2 import is for a whole Caddyfile", ""},
 		{"a Caddyfile", "http://a.example {\noss_cors {\nrule {\norigin *\nmethod GET\n}\n}\n}\n", "1 this is a Caddyfile", ""},
 		{"a placeholder of the environment", "rule {\norigin *\nmethod {env.TEST_SECRET}\n}\n", `3 method "{env.TEST_SECRET}" is not a method`, ""},

@@ -81,7 +81,7 @@ func formNames() string { return strings.Join(slices.Sorted(maps.Keys(forms)), "
 func formNamed(name string) (func(*corsrules.Configuration) ([]byte, error), error) {
 	write, ok := forms[name]
 	if !ok {
-		return nil, usageError(fmt.Sprintf("--to %s: there is no such form; there are %s", name, formNames()))
+		return nil, usageError(fmt.Sprintf("--to %s is not a form: choose one of %s", name, formNames()))
 	}
 	return func(cfg *corsrules.Configuration) ([]byte, error) {
 		text, err := write(cfg)

@@ -64,7 +64,7 @@ func runLint(cmd *cobra.Command, paths []string) (clean bool, err error) {
 	ignored, _ := cmd.Flags().GetStringSlice("ignore")
 	for _, code := range ignored {
 		if !slices.Contains(corsrules.LintCodes, code) {
-			return false, usageError(fmt.Sprintf("--ignore %s: there is no such code; there are %s", code, strings.Join(corsrules.LintCodes, ", ")))
+			return false, usageError(fmt.Sprintf("--ignore %s is not a code of lint: choose one of %s", code, strings.Join(corsrules.LintCodes, ", ")))
 		}
 	}
 	opts, err := documentOptions(cmd)

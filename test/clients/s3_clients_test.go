@@ -233,13 +233,19 @@ func (c s3cmdClient) run(args ...string) (string, error) {
 	return runClient(c.dir, nil, "s3cmd", append(args, "s3://"+c.config.bucket)...)
 }
 
-func (c s3cmdClient) put(rules []s3Rule) error {
+// writeS3Rules writes rules as XML, for a client that reads them from a file.
+func writeS3Rules(dir string, rules []s3Rule) (file string, err error) {
 	doc, err := xml.Marshal(s3Configuration{Rules: rules})
 	if err != nil {
-		return err
+		return "", err
 	}
-	file := filepath.Join(c.dir, "rules.xml")
-	if err := os.WriteFile(file, doc, 0o600); err != nil {
+	file = filepath.Join(dir, "rules.xml")
+	return file, os.WriteFile(file, doc, 0o600)
+}
+
+func (c s3cmdClient) put(rules []s3Rule) error {
+	file, err := writeS3Rules(c.dir, rules)
+	if err != nil {
 		return err
 	}
 	return errorOf(c.run("setcors", file))
@@ -291,12 +297,8 @@ func (c mcClient) run(op string, args ...string) (result struct {
 }
 
 func (c mcClient) put(rules []s3Rule) error {
-	doc, err := xml.Marshal(s3Configuration{Rules: rules})
+	file, err := writeS3Rules(c.dir, rules)
 	if err != nil {
-		return err
-	}
-	file := filepath.Join(c.dir, "rules.xml")
-	if err := os.WriteFile(file, doc, 0o600); err != nil {
 		return err
 	}
 	return errorOf(c.run("set", file))
