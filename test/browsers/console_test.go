@@ -242,7 +242,7 @@ func (w *consoleWorld) run(t *testing.T, b matrixBrowser, page, path, script str
 // printed waits until the console prints a line with a path and a text; otherwise it returns
 // what is printed of the path.
 func printed(b matrixBrowser, path, text string) (lines []string, ok bool) {
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(harness.Patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		lines = nil
 		for _, line := range b.console() {
 			if strings.Contains(line, path) {

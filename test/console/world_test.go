@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/caddy-oss-cors/caddy-oss-cors/test/internal/harness"
 	"github.com/chromedp/cdproto/emulation"
@@ -53,7 +52,7 @@ func run(t *testing.T, tab context.Context, actions ...chromedp.Action) {
 // waitFor waits until an expression of JavaScript is true on the page.
 func waitFor(t *testing.T, tab context.Context, expression string) {
 	t.Helper()
-	if err := chromedp.Run(tab, chromedp.Poll(expression, nil, chromedp.WithPollingTimeout(15*time.Second))); err != nil {
+	if err := chromedp.Run(tab, chromedp.Poll(expression, nil, chromedp.WithPollingTimeout(harness.Patience))); err != nil {
 		var text string
 		_ = chromedp.Run(tab, chromedp.Evaluate("document.body.innerText", &text))
 		t.Fatalf("%s does not become true: %v\nthe page says:\n%s", expression, err, text)

@@ -8,7 +8,7 @@ import (
 
 // Patience is how long tests wait for what must happen: much longer than it takes, even on
 // a machine under load.
-const Patience = 15 * time.Second
+const Patience = 30 * time.Second
 
 // WaitUntil waits until a condition holds. The test ends if it does not hold within
 // Patience.
