@@ -31,7 +31,7 @@ func anybodyUnder(domain string) bool {
 	domain = strings.TrimSuffix(lower(domain), ".")
 	isPrivate := func(name string) bool { return domain == name || strings.HasSuffix(domain, "."+name) }
 	switch {
-	case slices.Contains(strings.Split(domain, "."), ""):
+	case hasEmptyLabel(domain):
 		return true // no domain that a name can end in
 	case endsInNumber(domain[strings.LastIndexByte(domain, '.')+1:]):
 		return true // the end of an IPv4 address

@@ -147,7 +147,7 @@ const notASCII = "matches no request: an Origin header has ASCII characters only
 func hostProblem(host string, isWeb bool) string {
 	const ipv6 = "has an IPv6 address that is not written as browsers write it, as in http://[::1]:3000"
 	inner, bracketed := strings.CutPrefix(host, "[")
-	labels := strings.Split(strings.TrimSuffix(host, "."), ".")
+	name := strings.TrimSuffix(host, ".")
 	foreign := strings.TrimLeft(host, hostBytes)
 	switch {
 	case host == "":
@@ -162,13 +162,15 @@ func hostProblem(host string, isWeb bool) string {
 		return fmt.Sprintf("has %q in its host, which no host name has", foreign[:1])
 	case !isWeb:
 		return ""
-	case slices.Contains(labels, ""):
+	case hasEmptyLabel(name):
 		return "has a dot too many in its host"
-	case endsInNumber(labels[len(labels)-1]) && !isIPv4(host):
+	case endsInNumber(name[strings.LastIndexByte(name, '.')+1:]) && !isIPv4(host):
 		return "has an IPv4 address that is not written as browsers write it, as in http://127.0.0.1:3000"
 	}
 	return ""
 }
+
+func hasEmptyLabel(name string) bool { return strings.Contains("."+name+".", "..") }
 
 // serializeIPv6 returns an IPv6 address as browsers write it; "" where it is none.
 func serializeIPv6(address string) string {

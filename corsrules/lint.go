@@ -134,31 +134,44 @@ func Lint(doc []byte, opts Options) ([]Finding, error) {
 
 // ParseAndLint is Parse and Lint in one.
 func ParseAndLint(doc []byte, opts Options) (*Configuration, []Finding, error) {
+	cfg, lint, err := ParseThenLint(doc, opts)
+	if err != nil {
+		return nil, nil, err
+	}
+	return cfg, lint(Compile(cfg)), nil
+}
+
+// ParseThenLint is Parse, and returns a function that finds what Lint does, given what cfg
+// compiles to. That takes longer than parsing: it is for whoever puts rules in force first. The
+// function keeps the document in memory.
+func ParseThenLint(doc []byte, opts Options) (cfg *Configuration, lint func(*Ruleset) []Finding, err error) {
 	cfg, p, err := parse(doc, opts)
 	if err != nil {
 		return nil, nil, err
 	}
-	findings := lint(cfg, func(i int, element string, k int) Finding {
-		at := p.places[i][element][k]
-		line, column := p.position(at)
-		return Finding{File: p.opts.File, Line: line, Column: column, offset: at}
-	})
-	slices.SortStableFunc(findings, func(a, b Finding) int { return cmp.Compare(a.offset, b.offset) })
-	return cfg, findings, nil
+	return cfg, func(rules *Ruleset) []Finding {
+		findings := findings(cfg, rules, func(i int, element string, k int) Finding {
+			at := p.places[i][element][k]
+			line, column := p.position(at)
+			return Finding{File: p.opts.File, Line: line, Column: column, offset: at}
+		})
+		slices.SortStableFunc(findings, func(a, b Finding) int { return cmp.Compare(a.offset, b.offset) })
+		return findings
+	}, nil
 }
 
 // LintBlocks is Lint for rule blocks that CheckBlocks finds no fault with. A place is as in
 // BlockOptions.
 func LintBlocks(cfg *Configuration, place func(i int, element string, k int) (file string, line int)) []Finding {
-	return lint(cfg, func(i int, element string, k int) Finding {
+	return findings(cfg, Compile(cfg), func(i int, element string, k int) Finding {
 		file, line := place(i, element, k)
 		return Finding{File: file, Line: line}
 	})
 }
 
-// lint returns findings in the order of the rules. A place is a Finding without anything else.
-func lint(cfg *Configuration, place func(i int, element string, k int) Finding) []Finding {
-	l := &linter{form: cfg.Form, place: place, rules: Compile(cfg)}
+// findings are in the order of the rules. A place is a Finding without anything else.
+func findings(cfg *Configuration, rules *Ruleset, place func(i int, element string, k int) Finding) []Finding {
+	l := &linter{form: cfg.Form, place: place, rules: rules}
 	for i := range cfg.Rules {
 		l.lintRule(i, &cfg.Rules[i])
 	}
@@ -229,15 +242,20 @@ func (l *linter) origin(i, k int, origins []string) {
 // redundant reports values that stand in their rule twice, and those that another one
 // covers; covered is the code of the latter, empty where * means nothing.
 func (l *linter) redundant(i int, element string, values []string, covered string) {
+	folded := make([]string, len(values))
 	for k, value := range values {
-		if first := slices.IndexFunc(values[:k], func(v string) bool { return lower(v) == lower(value) }); first >= 0 {
+		folded[k] = lower(value)
+		if first := slices.Index(folded[:k], folded[k]); first >= 0 {
 			l.report(i, element, k, LintDuplicate,
 				fmt.Sprintf("the rule has the %s %s already", l.form.singular(element), quoteShort(values[first])),
 				"remove this one")
 			continue
 		}
-		wider := slices.IndexFunc(values, func(v string) bool { return lower(v) != lower(value) && covers(v, value) })
-		if covered != "" && wider >= 0 {
+		if covered == "" {
+			continue
+		}
+		wider := slices.IndexFunc(values, func(v string) bool { return lower(v) != folded[k] && covers(v, folded[k]) })
+		if wider >= 0 {
 			l.report(i, element, k, covered,
 				fmt.Sprintf("%s %s matches all that %s does", l.form.singular(element), quoteShort(values[wider]), quoteShort(value)),
 				fmt.Sprintf("remove %s, or %s if that is too wide", quoteShort(value), quoteShort(values[wider])))

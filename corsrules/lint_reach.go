@@ -22,7 +22,7 @@ func covers(wide, narrow string) bool {
 	if p, ok := newPattern(lower(wide)); ok {
 		return p.matches(witness(narrow))
 	}
-	return lower(wide) == witness(narrow)
+	return lower(wide) == lower(narrow)
 }
 
 // reach reports what of rule i no request can reach. For each of its origins with each of
@@ -34,20 +34,21 @@ func (l *linter) reach(i int, r *CORSRule) {
 		names[k] = witness(name)
 	}
 	preflights := l.takers(i, r, strings.Join(names, headerSeparator))
-	all := preflights.where(anywhere, anywhere)
-	if all.only() {
+	if preflights.only() {
 		l.report(i, "CORSRule", 0, LintUnreachableRule,
-			fmt.Sprintf("no request can reach rule %s: %s all of its requests first", l.name(i), l.match(all)),
-			fmt.Sprintf("remove the rule, or put it above %s", l.names(all)))
+			fmt.Sprintf("no request can reach rule %s: %s all of its requests first", l.name(i), l.match(preflights)),
+			fmt.Sprintf("remove the rule, or put it above %s", l.names(preflights)))
 		return
 	}
-	for k := range r.AllowedOrigins {
-		l.reachValue(i, "AllowedOrigin", k, LintUnreachableOrigin, r.AllowedOrigins[k], preflights.where(k, anywhere))
+	if slices.ContainsFunc(preflights, taker.isOther) {
+		for k := range r.AllowedOrigins {
+			l.reachValue(i, "AllowedOrigin", k, LintUnreachableOrigin, r.AllowedOrigins[k], preflights.where(k, anywhere))
+		}
+		for k := range r.AllowedMethods {
+			l.reachValue(i, "AllowedMethod", k, LintUnreachableMethod, r.AllowedMethods[k], preflights.where(anywhere, k))
+		}
 	}
-	for k := range r.AllowedMethods {
-		l.reachValue(i, "AllowedMethod", k, LintUnreachableMethod, r.AllowedMethods[k], preflights.where(anywhere, k))
-	}
-	l.unsentExposeHeaders(i, r, l.takers(i, r, "").where(anywhere, anywhere))
+	l.unsentExposeHeaders(i, r, l.takers(i, r, ""))
 }
 
 func (l *linter) reachValue(i int, element string, k int, code, value string, taken takers) {
@@ -80,13 +81,15 @@ func (l *linter) unsentExposeHeaders(i int, r *CORSRule, actual takers) {
 // taker is the rule that takes the requests with one origin and one method of a rule.
 type taker struct{ origin, method, rule int }
 
+func (t taker) isOther() bool { return t.rule != own }
+
 // takers are those of one rule. A rule that was not taken from is its own.
 type takers []taker
 
 // takers asks for the taker of each origin and method of rule i. Origins that no request
 // has are left out: they say nothing about reach.
 func (l *linter) takers(i int, r *CORSRule, headers string) takers {
-	var all takers
+	all := make(takers, 0, len(r.AllowedOrigins)*len(r.AllowedMethods))
 	for o, origin := range r.AllowedOrigins {
 		if !isOriginText(origin) {
 			continue

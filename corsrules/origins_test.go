@@ -28,9 +28,9 @@ func TestSearch(t *testing.T) {
 		{nil, app, nil},
 	}
 	for _, test := range tests {
-		rules := make([]CORSRule, len(test.rules))
+		rules := make([]Rule, len(test.rules))
 		for i, origins := range test.rules {
-			rules[i].AllowedOrigins = origins
+			rules[i].origins = origins
 		}
 		got := allowing(rules, test.origin)
 		if !slices.Equal(got, test.want) {
@@ -40,7 +40,7 @@ func TestSearch(t *testing.T) {
 }
 
 // allowing returns the indexes of the rules that allow an origin.
-func allowing(rules []CORSRule, origin string) (indexes []int) {
+func allowing(rules []Rule, origin string) (indexes []int) {
 	o := newOrigins(rules)
 	s := o.search(origin)
 	for rule, ok := s.next(); ok; rule, ok = s.next() {

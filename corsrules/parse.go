@@ -141,7 +141,7 @@ func (p *parser) document() *Configuration {
 // configuration = CORSRule+ ResponseVary?, in any order.
 func (p *parser) configuration(root xml.StartElement, rootAt int) *Configuration {
 	p.rootAttributes(root, rootAt)
-	cfg := &Configuration{}
+	cfg := &Configuration{Rules: make([]CORSRule, 0, min(bytes.Count(p.doc, []byte("<CORSRule>")), p.opts.MaxRules))}
 	rules, varies := 0, 0
 	var misspelt *Fault // the first, of an element that is meant to be a CORSRule
 	for {

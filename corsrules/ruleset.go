@@ -34,26 +34,43 @@ type Rule struct {
 // Compile turns a Configuration that Parse returned into a Ruleset. It does not check
 // the Configuration again.
 func Compile(cfg *Configuration) *Ruleset {
-	rs := &Ruleset{rules: make([]Rule, len(cfg.Rules)), origins: newOrigins(cfg.Rules), responseVary: cfg.ResponseVary, form: cfg.Form}
+	rs := &Ruleset{rules: make([]Rule, len(cfg.Rules)), responseVary: cfg.ResponseVary, form: cfg.Form}
+	origins := copyOrigins(cfg.Rules)
 	uses := map[string]int{}
 	for _, r := range cfg.Rules {
 		uses[r.ID]++
 	}
 	for i, r := range cfg.Rules {
-		rs.rules[i] = compileRule(r)
-		rs.rules[i].number = uint32(i + 1)
-		rs.rules[i].idIsName = uses[r.ID] == 1 && isName(r.ID)
+		rs.rules[i] = Rule{
+			id:        r.ID,
+			origins:   origins[i],
+			effect:    effectOf(r),
+			number:    uint32(i + 1),
+			idIsName:  uses[r.ID] == 1 && isName(r.ID),
+			anyOrigin: slices.Contains(r.AllowedOrigins, "*"),
+		}
 	}
+	rs.origins = newOrigins(rs.rules)
 	return rs
 }
 
-func compileRule(r CORSRule) Rule {
-	return Rule{
-		id:        r.ID,
-		origins:   slices.Clone(r.AllowedOrigins), // with no room to grow
-		effect:    effectOf(r),
-		anyOrigin: slices.Contains(r.AllowedOrigins, "*"),
+// copyOrigins returns the origins of each rule: parts of one list, whose texts are parts of one
+// text. For the rules of 10 000 buckets, that and the spans of origins halve the objects that the
+// garbage collector has to mark, which takes a tenth of the memory: TestScale has the figures.
+func copyOrigins(rules []CORSRule) [][]string {
+	lists := make([][]string, len(rules))
+	for i, r := range rules {
+		lists[i] = r.AllowedOrigins
 	}
+	all := slices.Concat(lists...)
+	text := strings.Join(all, "")
+	for i, origin := range all {
+		all[i], text = text[:len(origin)], text[len(origin):]
+	}
+	for i, list := range lists {
+		lists[i], all = all[:len(list):len(list)], all[len(list):]
+	}
+	return lists
 }
 
 // Configuration returns what rs was compiled from. Do not change its lists.
