@@ -70,7 +70,6 @@ func (bs *buckets) open(ctx context.Context, options RefreshOptions, opts *Optio
 	bs.ctx, bs.opts, bs.maxRules = ctx, opts, options.MaxRules
 	bs.now = newClock()
 	bs.unloaded = map[string]*bucket{}
-	bs.findings.warned = map[string]warnedOf{}
 	bs.unloadedReads, bs.loadedReads = make(chan struct{}, maxReads/2), make(chan struct{}, maxReads/2)
 	bs.outage.buckets = bs
 	bs.overflow = &overflow{
@@ -173,7 +172,9 @@ func (bs *buckets) all() iter.Seq[*bucket] {
 func (bs *buckets) written(name string, content []byte, began time.Duration) {
 	var parsed *parsedContent
 	if content != nil {
-		parsed = bs.parse(name, content)
+		var lint func(*corsrules.Ruleset) []corsrules.Finding
+		parsed, lint = bs.parse(name, content)
+		defer bs.logFindings(name, parsed, lint)
 	}
 	for {
 		b, err := bs.get(name)
@@ -181,29 +182,23 @@ func (bs *buckets) written(name string, content []byte, began time.Duration) {
 			return // in force within refresh
 		}
 		if b.written(parsed, began) {
-			break
+			return
 		}
 	}
-	if parsed != nil && parsed.err == nil {
-		bs.logFindings(name, content, parsed.sum)
-	}
 }
 
-func (bs *buckets) parsing(name string) corsrules.Options {
-	return corsrules.Options{File: bs.file(name), MaxRules: bs.maxRules, Dialect: bs.dialect}
-}
-
-func (bs *buckets) parse(name string, content []byte) *parsedContent {
-	cfg, err := corsrules.Parse(content, bs.parsing(name))
+// parse returns what a bucket's content says, and a function that lints it.
+func (bs *buckets) parse(name string, content []byte) (*parsedContent, func(*corsrules.Ruleset) []corsrules.Finding) {
+	cfg, lint, err := corsrules.ParseThenLint(content, corsrules.Options{File: bs.file(name), MaxRules: bs.maxRules, Dialect: bs.dialect})
 	if err != nil {
-		return &parsedContent{err: err}
+		return &parsedContent{err: err}, nil
 	}
 	if bs.nameRulesByNumber {
 		for i := range cfg.Rules {
 			cfg.Rules[i].ID = ""
 		}
 	}
-	return &parsedContent{sum: sha256.Sum256(content), rules: corsrules.Compile(cfg)}
+	return &parsedContent{sum: sha256.Sum256(content), rules: corsrules.Compile(cfg)}, lint
 }
 
 // newDocument returns a document for a bucket.

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"slices"
 	"sync"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -14,11 +15,18 @@ const (
 	// maxFindings is how many findings one log line has: as many as a person reads.
 	maxFindings = 10
 
-	// maxFindingBuckets and maxFindingContents bound how many buckets' documents are warned
-	// of while a configuration runs, and how many contents of each: as many as an operator
-	// looks into. Whoever writes one bucket's rules cannot use up the others' lines.
+	// maxFindingBuckets is how many buckets' documents are warned of in findingsTime, and
+	// maxFindingContents how many contents of a bucket are looked through: as many as an
+	// operator looks into. Whoever writes one bucket's rules cannot use up the others'
+	// lines, or more of a core than a thousandth: the worst content takes 0.1 s.
 	maxFindingBuckets  = 100
 	maxFindingContents = 10
+
+	// maxLookedThrough bounds of how many buckets it is remembered what was looked through,
+	// which takes 5 MB. Others are not looked through.
+	maxLookedThrough = 100_000
+
+	findingsTime = time.Hour
 )
 
 // logFindings warns of what is valid in rules that were just loaded, and may be a mistake.
@@ -47,63 +55,60 @@ func warn(log *zap.Logger, findings []corsrules.Finding) {
 		zap.Strings("first", shown))
 }
 
-// bucketFindings are the buckets whose documents were warned of.
+// bucketFindings are what was looked through, and warned of, since a time.
 type bucketFindings struct {
 	mu     sync.Mutex
-	warned map[string]warnedOf
+	since  time.Duration
+	looked map[string]int               // how many contents, by bucket
+	warned map[string][sha256.Size]byte // the sum of the last content, by bucket
 }
 
-type warnedOf struct {
-	last     [sha256.Size]byte // of its contents
-	contents int
-}
-
-// logFindings warns of what may be a mistake in a bucket's content that was just loaded. It
+// logFindings warns of what may be a mistake in a bucket's content that was just loaded. lint
 // takes longer than parsing, so no request may wait for it. Most documents do not say
 // ResponseVary, and the metrics tell where that does harm: it is left out.
-func (bs *buckets) logFindings(name string, content []byte, sum [sha256.Size]byte) {
-	if !bs.findings.wants(name, sum) {
+func (bs *buckets) logFindings(name string, content *parsedContent, lint func(*corsrules.Ruleset) []corsrules.Finding) {
+	if content.err != nil || !bs.findings.look(name, content.sum, bs.now()) {
 		return
 	}
-	findings, err := corsrules.Lint(content, bs.parsing(name))
-	if findings = withoutVary(findings); err != nil || len(findings) == 0 {
+	findings := withoutVary(lint(content.rules))
+	if len(findings) == 0 {
 		return
 	}
-	wanted, full := bs.findings.take(name, sum)
-	if !wanted { // since a moment ago
+	wanted, full := bs.findings.warn(name, content.sum)
+	if !wanted {
 		return
 	}
 	warn(documentLog(bs.opts.Logger, name, bs.file(name)), findings)
 	if full {
-		bs.opts.Logger.Warn("many buckets' CORS rules may have mistakes; those of further buckets are not logged before the next reload",
+		bs.opts.Logger.Warn("many buckets' CORS rules may have mistakes; those of further buckets are not logged for up to an hour",
 			zap.Int("buckets", maxFindingBuckets))
 	}
 }
 
-// wants reports whether findings in a content would be logged.
-func (f *bucketFindings) wants(name string, sum [sha256.Size]byte) bool {
+// look reports whether a content may be looked through, which is then counted.
+func (f *bucketFindings) look(name string, sum [sha256.Size]byte, now time.Duration) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.mayLog(name, sum)
-}
-
-func (f *bucketFindings) mayLog(name string, sum [sha256.Size]byte) bool {
-	w, known := f.warned[name]
-	if !known {
-		return len(f.warned) < maxFindingBuckets
+	if f.looked == nil || now-f.since >= findingsTime {
+		f.since, f.looked, f.warned = now, map[string]int{}, map[string][sha256.Size]byte{}
 	}
-	return w.last != sum && w.contents < maxFindingContents
+	contents := f.looked[name]
+	if f.warned[name] == sum || contents == maxFindingContents || contents == 0 && len(f.looked) == maxLookedThrough {
+		return false
+	}
+	f.looked[name]++
+	return true
 }
 
-// take records that findings in a content are logged, if they may be. full reports that this
-// is the last bucket.
-func (f *bucketFindings) take(name string, sum [sha256.Size]byte) (wanted, full bool) {
+// warn reports whether findings in a content may be logged, which is then counted. full
+// reports that this is the last bucket.
+func (f *bucketFindings) warn(name string, sum [sha256.Size]byte) (wanted, full bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !f.mayLog(name, sum) {
+	last, known := f.warned[name]
+	if last == sum || !known && len(f.warned) == maxFindingBuckets {
 		return false, false
 	}
-	_, known := f.warned[name]
-	f.warned[name] = warnedOf{sum, f.warned[name].contents + 1}
+	f.warned[name] = sum
 	return true, !known && len(f.warned) == maxFindingBuckets
 }

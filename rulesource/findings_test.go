@@ -1,11 +1,15 @@
 package rulesource
 
 import (
+	"crypto/sha256"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
 )
 
 // warnedBuckets returns the buckets whose documents were warned of, in the order of the log,
@@ -64,25 +68,58 @@ func TestBuckets_findings(t *testing.T) {
 	})
 }
 
-// However many buckets have findings, and however often one is written, the lines are bounded.
+// However many buckets have findings, and however often one is written, the lines of an hour are
+// bounded.
 func TestBuckets_findingsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLogged()
-		s, documents := openShelf(t, refresh, l.Options)
+		s, _ := openShelf(t, refresh, l.Options)
+		for hour := range 2 {
+			for i := range 3 * maxFindingContents {
+				s.written("busy", slashed(i), s.now())
+			}
+			if names, _ := l.warnedBuckets(); len(names) != maxFindingContents {
+				t.Errorf("hour %d: one bucket: %d lines", hour, len(names))
+			}
+			for i := range 2 * maxFindingBuckets {
+				s.written(fmt.Sprintf("bucket-%d", i), slashed(hour), s.now())
+			}
+			if names, more := l.warnedBuckets(); len(names) != maxFindingBuckets-1 || more != 1 {
+				t.Errorf("hour %d: many buckets: %d lines, and %d say that there are more", hour, len(names), more)
+			}
+			time.Sleep(findingsTime)
+		}
+	})
+}
+
+// Linting takes longer than parsing. However often a bucket's document is written, and however
+// many buckets there are, no more than so many contents are linted in an hour, with findings or
+// without.
+func TestBuckets_lintIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLogged()
+		s, _ := openShelf(t, refresh, l.Options)
+		linted := 0
+		write := func(bucket string, i int) {
+			content := &parsedContent{sum: sha256.Sum256([]byte{byte(i)})}
+			s.logFindings(bucket, content, func(*corsrules.Ruleset) []corsrules.Finding { linted++; return nil })
+		}
 		for i := range 3 * maxFindingContents {
-			s.written("busy", slashed(i), s.now())
+			write("busy", i)
 		}
-		if names, _ := l.warnedBuckets(); len(names) != maxFindingContents {
-			t.Errorf("one bucket: %d lines", len(names))
+		if linted != maxFindingContents {
+			t.Errorf("%d contents of one bucket were linted", linted)
 		}
-		for i := range 2 * maxFindingBuckets {
-			name := fmt.Sprintf("bucket-%d", i)
-			documents.put(name, "https://app.example.com/")
-			_ = reason(t, s, name)
+		for i := range maxLookedThrough + 10 {
+			write(strconv.Itoa(i), i)
 		}
-		synctest.Wait()
-		if names, more := l.warnedBuckets(); len(names) != maxFindingBuckets-1 || more != 1 {
-			t.Errorf("many buckets: %d lines, and %d say that there are more", len(names), more)
+		if linted != maxFindingContents+maxLookedThrough-1 {
+			t.Errorf("%d contents were linted", linted)
+		}
+		time.Sleep(findingsTime)
+		write("busy", 0)
+		if linted != maxFindingContents+maxLookedThrough {
+			t.Error("not linted in the next hour")
 		}
 	})
 }

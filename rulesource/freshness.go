@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"math"
 	"time"
+
+	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
 )
 
 // A bucket has one state at a time. It follows from what its reads found and from when
@@ -172,10 +174,9 @@ func (b *bucket) read(r *bucketRead, slots chan struct{}) {
 	})
 	var changed *parsedContent
 	if err == nil && !b.holds(content) {
-		changed = b.buckets.parse(b.name, content)
-		if changed.err == nil {
-			defer b.buckets.logFindings(b.name, content, changed.sum) // once requests have their rules
-		}
+		var lint func(*corsrules.Ruleset) []corsrules.Finding
+		changed, lint = b.buckets.parse(b.name, content)
+		defer b.buckets.logFindings(b.name, changed, lint) // once requests have their rules
 	}
 
 	b.mu.Lock()
