@@ -19,6 +19,7 @@ type Handle struct {
 	name  string
 	opts  Options
 	*counts
+	denied [kinds]map[string]*atomic.Uint64 // those of counts when it was opened, which have its reasons
 
 	// What the gauges show of this handle.
 	rules    []string

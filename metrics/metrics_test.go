@@ -160,6 +160,27 @@ func TestBucketsAreBounded(t *testing.T) {
 	}
 }
 
+// A configuration can have more reasons than another one of the same name, as after a change of
+// dialect. Both count in the same counters.
+func TestReasonsOfTwoConfigurations(t *testing.T) {
+	s := NewStore()
+	more := testOptions
+	more.ActualReasons = []string{"origin", "header"}
+	before, after := s.Open("a", testOptions), s.Open("a", more)
+	for _, h := range []*Handle{before, after} {
+		h.Denied(Actual, "origin", "")
+	}
+	before.Close()
+	after.Denied(Actual, "header", "")
+	expect(t, s, `actual header a 1
+actual origin a 2
+preflight header a 0
+preflight origin a 0`, "denied_total")
+	if got := fmt.Sprint(after.Denials(Actual)); got != "map[header:1 origin:2]" {
+		t.Errorf("got %s", got)
+	}
+}
+
 func TestAFailedReloadLeavesTheOldHoldAsItWas(t *testing.T) {
 	s := NewStore()
 	running := s.Open("a", testOptions)

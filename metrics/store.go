@@ -9,6 +9,8 @@
 package metrics
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -57,8 +59,7 @@ type Store struct {
 // Options are what a configuration wants shown of a rule set.
 type Options struct {
 	// PreflightReasons and ActualReasons are all reasons for which preflights and actual
-	// requests are denied. Each has its series from the start. All handles of a name
-	// have the same.
+	// requests are denied. Each has its series from the start.
 	PreflightReasons, ActualReasons []string
 
 	// DeniedOrigins is how many denied origins are shown by name, in the whole
@@ -74,7 +75,7 @@ func NewStore() *Store { return &Store{counts: map[string]*counts{}} }
 
 // counts are what all open handles of one name share.
 type counts struct {
-	denied               [kinds]map[string]*atomic.Uint64 // by reason; the maps do not change
+	denied               [kinds]map[string]*atomic.Uint64 // by reason; a map does not change
 	removed, cacheUnsafe atomic.Uint64
 	changes              [kinds][2]atomic.Uint64 // by the outcome in force: denied, allowed
 	rules                map[string]*Rule
@@ -82,15 +83,22 @@ type counts struct {
 	buckets              int       // how many of open are buckets
 }
 
-func newCounts(opts *Options) *counts {
-	c := &counts{rules: map[string]*Rule{}}
+// addReasons adds counters for the reasons that have none yet. A configuration can have more
+// reasons than the one before it, or another site, that counts by the same name.
+func (c *counts) addReasons(opts *Options) {
 	for kind, reasons := range [kinds][]string{opts.PreflightReasons, opts.ActualReasons} {
-		c.denied[kind] = make(map[string]*atomic.Uint64, len(reasons))
-		for _, reason := range reasons {
-			c.denied[kind][reason] = new(atomic.Uint64)
+		isKnown := func(reason string) bool { return c.denied[kind][reason] != nil }
+		missing := slices.DeleteFunc(slices.Clone(reasons), isKnown)
+		if len(missing) == 0 {
+			continue
 		}
+		denied := make(map[string]*atomic.Uint64, len(c.denied[kind])+len(missing))
+		maps.Copy(denied, c.denied[kind])
+		for _, reason := range missing {
+			denied[reason] = new(atomic.Uint64)
+		}
+		c.denied[kind] = denied
 	}
-	return c
 }
 
 // Open returns a handle of the rule set that has this name. The caller closes it.
@@ -123,13 +131,14 @@ func (s *Store) OpenBucket(name string, opts Options) *Handle {
 func (s *Store) open(name string, opts Options) *Handle {
 	c := s.counts[name]
 	if c == nil {
-		c = newCounts(&opts)
+		c = &counts{rules: map[string]*Rule{}}
 		s.counts[name] = c
 	}
+	c.addReasons(&opts)
 	if len(c.open) == 0 {
 		s.opened++
 	}
-	h := &Handle{store: s, name: name, opts: opts, counts: c}
+	h := &Handle{store: s, name: name, opts: opts, counts: c, denied: c.denied}
 	c.open = append(c.open, h)
 	return h
 }
