@@ -55,12 +55,14 @@ func newOSSClient(endpoint *url.URL, region, bucket string, creds OSSCredentials
 	return c, nil
 }
 
-// boundedClient reads bodies of at most one byte more than any document may have.
+// boundedClient reads bodies of at most one byte more than any document may have. It does not say
+// that they are JSON: OSS's errors are XML, and the SDK panics where one is the JSON null.
 type boundedClient struct{ http.Client }
 
 func (c *boundedClient) Do(r *http.Request) (*http.Response, error) {
 	resp, err := c.Client.Do(r)
 	if err == nil {
+		resp.Header.Del("Content-Type")
 		resp.Body = struct {
 			io.Reader
 			io.Closer

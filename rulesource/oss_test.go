@@ -42,6 +42,15 @@ func ossSays(status int, code string) http.HandlerFunc {
 	}
 }
 
+// jsonError answers an error that is not in OSS's form.
+func jsonError(text string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprint(w, text)
+	}
+}
+
 var noConfiguration = ossSays(404, "NoSuchCORSConfiguration")
 
 // Rules that a bucket gets, changes and loses are in force within refresh.
@@ -87,25 +96,27 @@ func TestOSS_firstAnswer(t *testing.T) {
 		want   string // of the error
 		starts bool
 	}{
-		"not allowed":          {ossSays(403, "AccessDenied"), "OSS answers 403 AccessDenied: About AccessDenied. (request ID 5C3D9175B6FC201293AD****): the access key needs the permission oss:GetBucketCors", false},
-		"no bucket":            {ossSays(404, "NoSuchBucket"), "404 NoSuchBucket: About NoSuchBucket. (request ID 5C3D9175B6FC201293AD****): check the bucket's name", false},
-		"a wrong secret":       {ossSays(403, "SignatureDoesNotMatch"), "check the access key's secret", false},
-		"a wrong ID":           {ossSays(403, "InvalidAccessKeyId"), "check the access key's ID", false},
-		"an expired token":     {ossSays(403, "SecurityTokenExpired"), "get a new security token", false},
-		"another refusal":      {ossSays(409, "OperationConflict"), "409 OperationConflict", false},
-		"not OSS":              {status(404), "OSS answers 404", false},
-		"a web page":           {body("<!DOCTYPE html><title>Log in</title>"), "oss://photos:1:", false},
-		"an endless error":     {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(400); gigabyte(w, r) }, "OSS answers 400", false},
-		"too long":             {gigabyte, "16384", false},
-		"a redirect":           {redirect("https://photos.oss-cn-beijing.aliyuncs.com/?cors"), "answers 302, a redirect, which is not followed", false},
-		"a clock that is off":  {ossSays(403, "RequestTimeTooSkewed"), "set this machine's clock", true},
-		"a fault of OSS":       {ossSays(500, "InternalError"), "500 InternalError", true},
-		"slow down":            {ossSays(503, "SlowDown"), "503 SlowDown", true},
-		"too many requests":    {ossSays(429, "TooManyRequests"), "429 TooManyRequests", true},
-		"no answer":            {hang, "not fetched within 5s", true},
-		"slow":                 {drip, "not fetched within 5s", true},
-		"cut off":              {truncate, "EOF", true},
-		"long words of errors": {ossSays(400, strings.Repeat("A", 5_000)), "AAA", false},
+		"not allowed":           {ossSays(403, "AccessDenied"), "OSS answers 403 AccessDenied: About AccessDenied. (request ID 5C3D9175B6FC201293AD****): the access key needs the permission oss:GetBucketCors", false},
+		"no bucket":             {ossSays(404, "NoSuchBucket"), "404 NoSuchBucket: About NoSuchBucket. (request ID 5C3D9175B6FC201293AD****): check the bucket's name", false},
+		"a wrong secret":        {ossSays(403, "SignatureDoesNotMatch"), "check the access key's secret", false},
+		"a wrong ID":            {ossSays(403, "InvalidAccessKeyId"), "check the access key's ID", false},
+		"an expired token":      {ossSays(403, "SecurityTokenExpired"), "get a new security token", false},
+		"another refusal":       {ossSays(409, "OperationConflict"), "409 OperationConflict", false},
+		"not OSS":               {status(404), "OSS answers 404", false},
+		"null":                  {jsonError("null"), "OSS answers 503", true},
+		"an error that is null": {jsonError(`{"Error":null}`), "OSS answers 503", true},
+		"a web page":            {body("<!DOCTYPE html><title>Log in</title>"), "oss://photos:1:", false},
+		"an endless error":      {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(400); gigabyte(w, r) }, "OSS answers 400", false},
+		"too long":              {gigabyte, "16384", false},
+		"a redirect":            {redirect("https://photos.oss-cn-beijing.aliyuncs.com/?cors"), "answers 302, a redirect, which is not followed", false},
+		"a clock that is off":   {ossSays(403, "RequestTimeTooSkewed"), "set this machine's clock", true},
+		"a fault of OSS":        {ossSays(500, "InternalError"), "500 InternalError", true},
+		"slow down":             {ossSays(503, "SlowDown"), "503 SlowDown", true},
+		"too many requests":     {ossSays(429, "TooManyRequests"), "429 TooManyRequests", true},
+		"no answer":             {hang, "not fetched within 5s", true},
+		"slow":                  {drip, "not fetched within 5s", true},
+		"cut off":               {truncate, "EOF", true},
+		"long words of errors":  {ossSays(400, strings.Repeat("A", 5_000)), "AAA", false},
 	} {
 		t.Run(desc, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
