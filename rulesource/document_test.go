@@ -57,12 +57,26 @@ func TestBucketDocument_badFromTheStart(t *testing.T) {
 	})
 }
 
+// manyFaults is a document with thousands of faults.
+var manyFaults = []byte("<CORSConfiguration>" + strings.Repeat("<a/>", 4080) + "</CORSConfiguration>")
+
+// maxShort is how many bytes are short.
+const maxShort = 4000
+
+// expectShort fails the test if a line of the log is long.
+func (l logged) expectShort(t *testing.T) {
+	t.Helper()
+	for _, entry := range l.lines.All() {
+		if text := fmt.Sprint(entry.ContextMap()); len(text) > maxShort {
+			t.Errorf("a line of %d bytes", len(text))
+		}
+	}
+}
+
 // What is said of a document with thousands of faults is short.
 func TestFaultsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // in which parsing takes no time
-		const long = 4000 // bytes
-		faulty := []byte("<CORSConfiguration>" + strings.Repeat("<a/>", 4080) + "</CORSConfiguration>")
-		if _, err := corsrules.Parse(faulty, corsrules.Options{}); len(err.(corsrules.Faults)) < 4000 {
+		if _, err := corsrules.Parse(manyFaults, corsrules.Options{}); len(err.(corsrules.Faults)) < 4000 {
 			t.Fatalf("there are only %d faults", len(err.(corsrules.Faults)))
 		}
 		l := newLogged()
@@ -70,12 +84,12 @@ func TestFaultsAreBounded(t *testing.T) {
 		if err := d.Load(documentFor(app)); err != nil {
 			t.Fatal(err)
 		}
-		_ = d.Load(faulty)
+		_ = d.Load(manyFaults)
 		s, documents := openShelf(t, time.Hour, l.Options)
-		documents.documents["b"] = faulty
+		documents.documents["b"] = manyFaults
 		_ = reason(t, s, "b")
 		for desc, report := range map[string]Report{"a document": d.Report(), "a bucket's": s.Reports()[0]} {
-			if text := report.Status.Err.Error(); len(text) > long || strings.Count(text, "\n") != 10 || !strings.HasSuffix(text, "\nand 4071 more") {
+			if text := report.Status.Err.Error(); len(text) > maxShort || strings.Count(text, "\n") != 10 || !strings.HasSuffix(text, "\nand 4071 more") {
 				t.Errorf("%s: the error of %d bytes ends in %q", desc, len(text), text[max(0, len(text)-100):])
 			}
 		}
@@ -83,11 +97,7 @@ func TestFaultsAreBounded(t *testing.T) {
 		if failed != 2 {
 			t.Errorf("%d lines say that rules could not be loaded", failed)
 		}
-		for _, entry := range l.lines.All() {
-			if text := fmt.Sprint(entry.ContextMap()); len(text) > long {
-				t.Errorf("a line of %d bytes", len(text))
-			}
-		}
+		l.expectShort(t)
 	})
 }
 

@@ -108,7 +108,7 @@ func (s *OSS) openOn(ctx context.Context, storage certmagic.Storage, transport *
 	if endpoint.Scheme == "http" {
 		document.log().Warn(overHTTP)
 	}
-	s.remote = newRemote(document, storage, endpoint, name+" "+endpoint.String(), s.client.fetch)
+	s.remote = newRemote(document, storage, &s.client.http.Client, endpoint, name+" "+endpoint.String(), s.client.fetch)
 	if err := s.remote.open(ctx); err != nil {
 		return fmt.Errorf("rules oss: %w", err)
 	}
@@ -186,8 +186,7 @@ func (s *OSS) Shadow(path string) Source {
 // Cleanup implements caddy.CleanerUpper.
 func (s *OSS) Cleanup() error {
 	if s.remote != nil {
-		s.remote.document.Close()
-		s.client.http.CloseIdleConnections()
+		s.remote.close()
 	}
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"net/url"
 
@@ -109,7 +108,7 @@ func ossError(err error) error {
 // answerError returns what is told of an answer of OSS's that has no document.
 func answerError(answer *oss.ServiceError) error {
 	if answer.Code == "NoSuchCORSConfiguration" {
-		return fs.ErrNotExist
+		return errNoDocument
 	}
 	status := answer.StatusCode
 	err := fmt.Errorf("OSS answers %d %s: %s", status, cut(answer.Code), cut(answer.Message))

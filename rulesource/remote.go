@@ -42,17 +42,22 @@ const (
 type remote struct {
 	document *Document
 	server   string // its scheme and host
+	client   *http.Client
 	storage  certmagic.Storage
 	key      string        // in storage
 	slots    chan struct{} // the room for one call of storage
 
-	// fetch returns the content as it is now; fs.ErrNotExist where it is certain that there
+	// fetch returns the content as it is now; errNoDocument where the server says that there
 	// is none, and so no CORS. A refusal is an answer that does not change by itself; any
 	// other error is trouble that may pass.
 	fetch func(ctx context.Context) ([]byte, error)
 
-	unsaved []byte // is good, and not yet in storage
+	unsaved    []byte // is good, and not yet in storage
+	saveFailed bool   // which was logged
 }
+
+// errNoDocument is not fs.ErrNotExist, which an error of a connection can be.
+var errNoDocument = errors.New("the bucket has no CORS rules")
 
 // refusal is a definite answer without a document.
 type refusal struct{ error }
@@ -75,9 +80,12 @@ const overHTTP = "the CORS rules are fetched over HTTP: anybody on the way can c
 
 // newRemote returns a remote for a document. The identity, which may be a secret, distinguishes
 // its saved copy from all others.
-func newRemote(document *Document, storage certmagic.Storage, server *url.URL, identity string, fetch func(context.Context) ([]byte, error)) *remote {
+func newRemote(document *Document, storage certmagic.Storage, client *http.Client, server *url.URL, identity string, fetch func(context.Context) ([]byte, error)) *remote {
 	key := path.Join(defaultPrefix, "last_good", fmt.Sprintf("%x", sha256.Sum256([]byte(identity))))
-	return &remote{document: document, server: server.Scheme + "://" + server.Host, storage: storage, key: key, slots: make(chan struct{}, 1), fetch: fetch}
+	return &remote{
+		document: document, server: server.Scheme + "://" + server.Host, client: client,
+		storage: storage, key: key, slots: make(chan struct{}, 1), fetch: fetch,
+	}
 }
 
 // open loads the document. It fails if the document is faulty or refused. If the server is in
@@ -104,7 +112,7 @@ const noneKept = "no earlier CORS rules are kept in Caddy's storage; Caddy fetch
 // or none.
 func (r *remote) openWithout(ctx context.Context, trouble error) {
 	if err := r.loadLastGood(ctx); err != nil {
-		r.document.log().Warn(noneKept, zap.Error(err))
+		r.document.log().Warn(noneKept, zap.Error(brief(err)))
 		r.document.Unavailable(trouble)
 		return
 	}
@@ -119,7 +127,7 @@ var unanswered sync.Map // time.Time by remote.server
 // update fetches the document and puts it in force.
 func (r *remote) update(ctx context.Context) error {
 	content, err := r.fetchInTime(ctx)
-	isAbsent := errors.Is(err, fs.ErrNotExist)
+	isAbsent := errors.Is(err, errNoDocument)
 	if isAbsent {
 		content, err = noDocument, nil
 	}
@@ -141,6 +149,9 @@ func (r *remote) update(ctx context.Context) error {
 func (r *remote) fetchInTime(ctx context.Context) ([]byte, error) {
 	limited, cancel := context.WithTimeout(ctx, fetchDeadline)
 	defer cancel()
+	if r.document.Status().Err != nil {
+		r.client.CloseIdleConnections() // HTTP/2 would use a dead one again, for a quarter of an hour
+	}
 	content, err := r.fetch(limited)
 	switch {
 	case err == nil || limited.Err() == nil:
@@ -189,6 +200,11 @@ func (r *remote) rules() (*Rules, error) {
 	return rules, nil
 }
 
+func (r *remote) close() {
+	r.document.Close()
+	r.client.CloseIdleConnections()
+}
+
 const notKept = "the CORS rules cannot be kept in Caddy's storage: a start while their server is away may have none"
 
 // save keeps the content for the next start. If it cannot, it is called again.
@@ -200,11 +216,13 @@ func (r *remote) save(ctx context.Context) {
 	_, err := r.callStorage(ctx, func(ctx context.Context) ([]byte, error) {
 		return nil, r.storage.Store(ctx, r.key, content)
 	})
-	if err != nil {
+	switch {
+	case err == nil:
+		r.unsaved, r.saveFailed = nil, false
+	case !r.saveFailed:
+		r.saveFailed = true
 		r.document.log().Warn(notKept, zap.Error(err))
-		return
 	}
-	r.unsaved = nil
 }
 
 var errFirstStart = errors.New("this is the first start with these rules")

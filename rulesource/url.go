@@ -103,7 +103,7 @@ func (s *URL) openOn(ctx context.Context, storage certmagic.Storage, transport *
 	if s.address.Scheme == "http" {
 		document.log().Warn(overHTTP)
 	}
-	s.remote = newRemote(document, storage, s.address, written, s.fetch)
+	s.remote = newRemote(document, storage, &s.client, s.address, written, s.fetch)
 	if err := s.remote.open(ctx); err != nil {
 		return fmt.Errorf("rules url: %w", err)
 	}
@@ -185,8 +185,7 @@ func (s *URL) Shadow(path string) Source {
 // Cleanup implements caddy.CleanerUpper.
 func (s *URL) Cleanup() error {
 	if s.remote != nil {
-		s.remote.document.Close()
-		s.client.CloseIdleConnections()
+		s.remote.close()
 	}
 	return nil
 }

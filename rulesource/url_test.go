@@ -7,10 +7,13 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,7 +39,9 @@ func newRuleServer(t *testing.T, answer http.HandlerFunc) *ruleServer {
 	t.Helper()
 	unanswered.Clear() // by earlier tests, in another time
 	s := &ruleServer{answer: answer, conns: make(chan net.Conn)}
-	server := &http.Server{Handler: s}
+	server := &http.Server{Handler: s, Protocols: new(http.Protocols)}
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetUnencryptedHTTP2(true)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() { _ = server.Serve(pipeListener{s.conns, ctx}) }()
 	t.Cleanup(func() {
@@ -375,7 +380,7 @@ func TestURL_storageInTrouble(t *testing.T) {
 	for desc, spoil := range map[string]func(e *engine){
 		"a faulty document": func(e *engine) {
 			for key := range e.values {
-				e.values[key] = []byte("<")
+				e.values[key] = manyFaults
 			}
 		},
 		"a document that is too long": func(e *engine) {
@@ -398,10 +403,12 @@ func TestURL_storageInTrouble(t *testing.T) {
 				storage.set(spoil)
 				server.answers(status(503))
 				start := time.Now()
-				s, err := server.open(t, storage, newLogged().Options)
+				l := newLogged()
+				s, err := server.open(t, storage, l.Options)
 				if took := time.Since(start); err != nil || took > fetchDeadline+readDeadline {
 					t.Errorf("the start: %v after %s", err, took)
 				}
+				l.expectShort(t)
 				expect(t, s, "", "unreachable", 0)
 				server.answers(versioned(`"1"`, app))
 				time.Sleep(firstRetry + fetchDeadline)
@@ -424,16 +431,74 @@ func TestURL_savedLater(t *testing.T) {
 		if _, err := server.open(t, storage, l.Options); err != nil {
 			t.Fatal(err)
 		}
-		synctest.Wait()
-		if messages := l.messages(); !slices.Contains(messages, notKept) {
+		time.Sleep(3 * DefaultRemoteRefresh)
+		if messages := l.messages(); !slices.Equal(messages, []string{overHTTP, inForce, notKept}) {
 			t.Errorf("logged %q", messages)
 		}
+		storage.called()
 		storage.set(func(e *engine) { e.down = nil })
 		time.Sleep(3*DefaultRemoteRefresh + tick)
 		stores := slices.DeleteFunc(storage.called(), func(call string) bool { return !strings.HasPrefix(call, "Store") })
-		if len(storage.values) != 1 || len(stores) != 2 {
+		if len(storage.values) != 1 || len(stores) != 1 {
 			t.Errorf("kept %q, by %q", storage.values, stores)
 		}
+	})
+}
+
+// mortal is a connection that can die: nothing arrives any more, and nobody is told.
+type mortal struct {
+	net.Conn
+	dead atomic.Bool
+}
+
+func (c *mortal) Write(p []byte) (int, error) {
+	if c.dead.Load() {
+		return len(p), nil
+	}
+	return c.Conn.Write(p)
+}
+
+// A connection that has died is not used again after a failure, not even by HTTP/2.
+func TestURL_deadConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := newRuleServer(t, versioned(`"1"`, app))
+		transport := server.transport()
+		transport.Protocols = new(http.Protocols)
+		transport.Protocols.SetUnencryptedHTTP2(true)
+		var conns []*mortal
+		dial := transport.DialContext
+		transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := dial(ctx, network, addr)
+			conns = append(conns, &mortal{Conn: conn})
+			return conns[len(conns)-1], err
+		}
+		s := &URL{URL: shownURL}
+		if err := s.openOn(newContext(t), newEngine(), transport, newLogged().Options); err != nil {
+			t.Fatal(err)
+		}
+		if requests := server.requests(); len(requests) != 1 || requests[0].ProtoMajor != 2 {
+			t.Fatalf("requested by %s", requests[0].Proto)
+		}
+		conns[0].dead.Store(true)
+		server.answers(versioned(`"2"`, other))
+		time.Sleep(DefaultRemoteRefresh + fetchDeadline + firstRetry + tick)
+		expect(t, s, "", "origin", 0)
+		_ = s.Cleanup()
+	})
+}
+
+// Whatever the error of a connection is, it does not mean that there are no rules.
+func TestURL_anErrorIsNotAbsence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dial := func(context.Context, string, string) (net.Conn, error) {
+			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ENOENT)}
+		}
+		s := &URL{URL: shownURL}
+		if err := s.openOn(newContext(t), newEngine(), &http.Transport{DialContext: dial}, newLogged().Options); err != nil {
+			t.Fatal(err)
+		}
+		expect(t, s, "", "unreachable", 0)
+		_ = s.Cleanup()
 	})
 }
 
