@@ -2,7 +2,9 @@ package rulesource
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -237,6 +239,37 @@ func TestDirectory_missingIsUnreachableAndMayComeLater(t *testing.T) {
 			expect(t, s, "one", "", 0)
 		}
 	})
+}
+
+// That there is no document is certain only while there is a directory, however a read finds out.
+func TestDirectory_absence(t *testing.T) {
+	for desc, dir := range map[string]string{"a directory": t.TempDir(), "none": filepath.Join(t.TempDir(), "missing")} {
+		document := directoryFile{regularFile(filepath.Join(dir, "bucket.xml")), dir}
+		_, _, first := document.read(t.Context())
+		_, second := document.look(t.Context())
+		for method, err := range map[string]error{"read": first, "look": second} {
+			if isCertain := errors.Is(err, fs.ErrNotExist); err == nil || isCertain != (desc == "a directory") {
+				t.Errorf("%s: %s: %v", desc, method, err)
+			}
+		}
+	}
+}
+
+// A directory that hangs, as on a lost mount, keeps no configuration from being loaded. A named
+// pipe hangs when it is opened.
+func TestDirectory_openDoesNotHang(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "pipe")
+	notRegularFiles["pipe"](t, dir)
+	start := time.Now()
+	openDirectory(t, dir, refresh, newLogged().Options)
+	if took := time.Since(start); took >= readDeadline {
+		t.Errorf("after %s", took)
+	}
+	f, err := os.OpenFile(dir, os.O_RDWR, 0) // ends what hangs
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = f.Close()
 }
 
 // Documents that are not regular files are refused, and nothing waits for them.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -63,7 +64,15 @@ func (s *Directory) Open(ctx caddy.Context, opts *Options) error {
 	if err != nil {
 		return fmt.Errorf("rules directory %s: %w", s.Path, err)
 	}
-	warnOfDirectory(ctx, dir, opts.Logger)
+	looked := make(chan struct{})
+	go func() {
+		defer close(looked)
+		warnOfDirectory(ctx, dir, opts.Logger)
+	}()
+	select {
+	case <-looked:
+	case <-time.After(newerWait): // one that hangs does not keep Caddy from starting
+	}
 	s.file = func(bucket string) string { return filepath.Join(dir, bucket+".xml") }
 	s.document = func(bucket string) reader { return directoryFile{regularFile(s.file(bucket)), dir} }
 	s.dialect = opts.Dialect.Documents()
@@ -79,12 +88,23 @@ type directoryFile struct {
 
 func (f directoryFile) read(ctx context.Context) ([]byte, look, error) {
 	content, seen, err := f.regularFile.read(ctx)
+	return content, seen, f.certain(err)
+}
+
+func (f directoryFile) look(ctx context.Context) (look, error) {
+	seen, err := f.regularFile.look(ctx)
+	return seen, f.certain(err)
+}
+
+// certain returns the error of an operation on the file. It is fs.ErrNotExist only where the
+// directory exists.
+func (f directoryFile) certain(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, dirErr := os.Stat(f.dir); dirErr != nil {
-			return nil, look{}, fmt.Errorf("rules directory: %s", dirErr) // not as fs.ErrNotExist
+			return fmt.Errorf("rules directory: %s", dirErr) // not as fs.ErrNotExist
 		}
 	}
-	return content, seen, err
+	return err
 }
 
 const (

@@ -117,7 +117,7 @@ func (d storedDocument) read(ctx context.Context) ([]byte, look, error) {
 		return tooLong, seen, nil
 	}
 	content, err := d.source.storage.Load(ctx, d.key)
-	return content, seen, d.source.certain(ctx, d.key, err)
+	return content, seen, d.certain(ctx, err)
 }
 
 // maxStoredBytes is how long a stored document may be.
@@ -127,23 +127,28 @@ const maxStoredBytes = corsrules.MaxS3DocumentBytes
 // way.
 var tooLong = make([]byte, maxStoredBytes+1)
 
+// look returns fs.ErrNotExist only where the marker can still be read, and the key still does
+// not exist after that: a storage that says so of a single failure would have passed otherwise.
+// If it exists by then, another proxy has just stored it.
 func (d storedDocument) look(ctx context.Context) (look, error) {
 	info, err := d.source.storage.Stat(ctx, d.key)
-	return newLook(info.Size, info.Modified), d.source.certain(ctx, d.key, err)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := d.source.marker.prove(ctx); err != nil {
+			return look{}, err
+		}
+		info, err = d.source.storage.Stat(ctx, d.key)
+	}
+	return newLook(info.Size, info.Modified), err
 }
 
-// certain returns the error of an operation on a key of the storage. It is fs.ErrNotExist only
-// where the marker can still be read, and the key still does not exist after that: a storage
-// that says so of a single failure would have passed otherwise.
-func (s *Storage) certain(ctx context.Context, key string, err error) error {
+// certain returns the error of an operation on the key. It is fs.ErrNotExist only where look
+// returns that.
+func (d storedDocument) certain(ctx context.Context, err error) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := s.marker.prove(ctx); err != nil {
-		return err
-	}
-	if _, err = s.storage.Stat(ctx, key); err == nil {
-		return fmt.Errorf("the storage said that %s does not exist, and then that it does", key)
+	if _, err = d.look(ctx); err == nil {
+		return fmt.Errorf("the storage said that %s does not exist, and then that it does", d.key)
 	}
 	return err
 }
@@ -166,7 +171,8 @@ func (s *Storage) Store(ctx context.Context, bucket string, document []byte) err
 // Delete implements Writable.
 func (s *Storage) Delete(ctx context.Context, bucket string) error {
 	return s.write(ctx, bucket, nil, func() error {
-		err := s.certain(ctx, s.file(bucket), s.storage.Delete(ctx, s.file(bucket)))
+		key := s.file(bucket)
+		err := storedDocument{s, key}.certain(ctx, s.storage.Delete(ctx, key))
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
@@ -175,8 +181,8 @@ func (s *Storage) Delete(ctx context.Context, bucket string) error {
 }
 
 // write changes a bucket's document and puts that in force. FileStorage ignores its context,
-// so a write can finish after its caller gave up. Writes of one bucket therefore never
-// overlap in this process.
+// so a write can finish after its caller gave up. Writes of one bucket by this source therefore
+// never overlap.
 func (s *Storage) write(ctx context.Context, bucket string, document []byte, change func() error) error {
 	slots := s.writes[maphash.String(s.seed, bucket)%maxWrites]
 	_, err := callWithin(ctx, slots, func() (any, error) {

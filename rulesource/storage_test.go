@@ -31,12 +31,12 @@ type engine struct {
 
 	mu       sync.Mutex
 	values   map[string][]byte
-	saved    map[string][]byte // by a backup
-	sizes    map[string]int64  // where Stat says another size than the value has
-	modified time.Time         // of every value; zero: not known
-	down     error             // of every operation
-	lies     bool              // it says fs.ErrNotExist instead, as many storage modules do
-	downAt   string            // it is down from this operation on
+	saved    map[string][]byte          // by a backup
+	sizes    map[string]int64           // where Stat says another size than the value has
+	modified time.Time                  // of every value; zero: not known
+	down     error                      // of every operation
+	lies     bool                       // it says fs.ErrNotExist instead, as many storage modules do
+	on       map[string]func(e *engine) // what happens when an operation begins, such as "Stat key"
 	readOnly bool
 	hangs    chan struct{} // every operation, until it is closed
 	calls    []string      // "Store key" and so on
@@ -80,8 +80,8 @@ func (e *engine) begin(operation, key string) error {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if operation == e.downAt {
-		e.down = errDown
+	if happens := e.on[operation+" "+key]; happens != nil {
+		happens(e)
 	}
 	writes := operation == "Store" || operation == "Delete"
 	switch {
@@ -228,11 +228,26 @@ func TestStorage_downInADeletion(t *testing.T) {
 		e := newEngine()
 		s := openStorage(t, e, newLogged().Options)
 		store(t, s, "b", app)
-		e.set(func(e *engine) { e.downAt, e.lies = "Delete", true })
+		e.on = map[string]func(e *engine){"Delete oss_cors/b.xml": func(e *engine) { e.down, e.lies = errDown, true }}
 		if err := s.Delete(t.Context(), "b"); err == nil {
 			t.Error("it is said to have taken place")
 		}
 		expect(t, s, "b", "", 0)
+	})
+}
+
+// A document that another proxy stores, while this one finds out whether there is any, is in
+// force.
+func TestStorage_storedMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, l := newEngine(), newLogged()
+		s := openStorage(t, e, l.Options)
+		synctest.Wait()
+		e.on = map[string]func(e *engine){"Load oss_cors/.oss_cors": func(e *engine) { e.values["oss_cors/b.xml"] = documentFor(app) }}
+		expect(t, s, "b", "", 0)
+		if got := l.messages(); !slices.Equal(got, []string{inForce}) {
+			t.Errorf("logged %q", got)
+		}
 	})
 }
 
