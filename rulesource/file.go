@@ -85,17 +85,24 @@ func (s *File) openOn(ctx context.Context, path string, file reader, opts *Optio
 	return nil
 }
 
-// keepCurrent reads the file again and again until ctx is done.
+// keepCurrent reads the file again and again until ctx is done. After a failure it waits twice as
+// long for each read that hangs, because each of them holds a slot: the calls of a mount that was
+// lost may never return, even if another takes its place.
 func (s *File) keepCurrent(ctx context.Context, refresh time.Duration) {
 	ticker := time.NewTicker(refresh)
 	defer ticker.Stop()
+	failed, ticks := false, 0 // of the last read, and since it
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
+		if ticks++; failed && ticks < 1<<len(s.reads) {
+			continue
+		}
 		content, err := s.read(ctx)
+		ticks, failed = 0, err != nil
 		switch {
 		case ctx.Err() != nil: // which may be why
 			return

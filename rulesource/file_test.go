@@ -55,6 +55,33 @@ func TestFile_readsThatHang(t *testing.T) {
 	})
 }
 
+// Reads that never return, as those of a lost mount, leave slots for what takes its place later.
+// From then on a change is in force within refresh.
+func TestFile_readsThatNeverReturn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		documents := newShelf()
+		s := openFile(t, documents, newLogged().Options)
+		documents.hang(t)
+		time.Sleep(10 * time.Minute)
+		documents.mu.Lock()
+		documents.hangs = nil // of those that begin from now on
+		documents.mu.Unlock()
+		for i, c := range []struct {
+			origin, want string
+			within       time.Duration
+		}{
+			{other, "origin", 20 * time.Minute},
+			{app, "", refresh + tick},
+		} {
+			documents.put("file", c.origin)
+			time.Sleep(c.within)
+			if got := reason(t, s, ""); got != c.want {
+				t.Errorf("change %d: %q, want %q", i, got, c.want)
+			}
+		}
+	})
+}
+
 // A configuration with a file that hangs, be it rules or a shadow, is refused in time: the
 // one before goes on.
 func TestFile_aReloadDoesNotHang(t *testing.T) {
