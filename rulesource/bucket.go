@@ -16,7 +16,6 @@ type bucket struct {
 	gone     bool            // it is not in the table any more: look there again
 
 	freshAsOf   time.Duration // when the read began that found what is known
-	nextRead    time.Duration // no read begins before, unless the last one failed
 	lastUsed    time.Duration
 	lastError   error // of the last read; nil: it did not fail
 	lastFailure time.Duration
@@ -61,10 +60,6 @@ func (b *bucket) unload(version uint64, began time.Duration) {
 // found records that what is in force was known when a read or write began.
 func (b *bucket) found(version uint64, began time.Duration) {
 	b.version, b.freshAsOf, b.lastError = version, began, nil
-	b.nextRead = began + b.buckets.refresh/2
-	if b.document == nil {
-		b.nextRead = began + b.buckets.refresh
-	}
 	b.buckets.outage.recovered()
 }
 

@@ -123,13 +123,14 @@ func (bs *buckets) get(name string) (*bucket, error) {
 }
 
 // evict forgets some bucket that is not loaded or being read, and reports whether it found
-// one. The caller holds the lock.
+// one. It remembers those whose reads hang, so that the next one waits (see mayRead). The
+// caller holds the lock.
 func (bs *buckets) evict() bool {
 	const maxTries = 16
 	tries := 0
 	for name, b := range bs.unloaded {
 		if b.mu.TryLock() { // whoever has it may be waiting for ours
-			b.gone = b.reading == nil
+			b.gone = b.reading == nil && b.hanging == 0
 			gone := b.gone
 			b.mu.Unlock()
 			if gone {
@@ -170,6 +171,7 @@ func (bs *buckets) all() iter.Seq[*bucket] {
 // written puts in force what was written to a bucket's document: content, or nil if it was
 // deleted. The write began at a time of bs.now.
 func (bs *buckets) written(name string, content []byte, began time.Duration) {
+	name = strings.Clone(name) // see get
 	var parsed *parsedContent
 	if content != nil {
 		var lint func(*corsrules.Ruleset) []corsrules.Finding

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"github.com/caddy-oss-cors/caddy-oss-cors/corsrules"
 )
@@ -122,6 +123,22 @@ func TestBuckets_lintIsBounded(t *testing.T) {
 			t.Error("not linted in the next hour")
 		}
 	})
+}
+
+// What is remembered of a bucket does not keep the request in memory that named it.
+func TestBuckets_findingsKeepNoRequest(t *testing.T) {
+	s, _ := openShelf(t, time.Hour, newLogged().Options)
+	request := strings.Repeat("bucket/key", 2)
+	name := request[:len("bucket")]
+	s.written(name, slashed(1), s.now())
+	for kept := range s.findings.looked {
+		if kept != name || unsafe.StringData(kept) == unsafe.StringData(request) {
+			t.Errorf("kept is %q, which is a part of the request", kept)
+		}
+	}
+	if len(s.findings.looked) != 1 {
+		t.Error("nothing was looked through")
+	}
 }
 
 // A request does not wait until its bucket's document was looked through.

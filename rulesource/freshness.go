@@ -97,10 +97,10 @@ func (b *bucket) rules(ctx context.Context) (*Rules, error) {
 	arrived := b.buckets.now()
 	b.lastUsed = arrived
 	for !b.gone {
-		if b.reading == nil && b.mayRead(arrived) {
+		s := b.state(arrived)
+		if b.reading == nil && b.mayRead(s, arrived) {
 			b.startRead()
 		}
-		s := b.state(arrived)
 		patience := b.patience(s)
 		if b.reading == nil || patience == 0 || !b.await(ctx, min(b.reading.began, arrived)+patience) {
 			return b.answer(ctx, s)
@@ -142,13 +142,13 @@ func (b *bucket) await(ctx context.Context, until time.Duration) bool {
 // times half of refresh.
 const maxBackoffShift = 20
 
-// mayRead reports whether a read may begin. After a failure it waits twice as long for each
+// mayRead reports whether a read may begin in a state. After a failure it waits twice as long for each
 // earlier read that still hangs, because each of them holds a slot. The caller holds b.mu.
-func (b *bucket) mayRead(now time.Duration) bool {
+func (b *bucket) mayRead(s state, now time.Duration) bool {
 	if b.lastError != nil {
 		return now-b.lastFailure >= b.buckets.refresh/2<<min(b.hanging, maxBackoffShift)
 	}
-	return now >= b.nextRead
+	return s == due || s == stale
 }
 
 // startRead starts a read. The caller holds b.mu.

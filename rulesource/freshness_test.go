@@ -324,6 +324,26 @@ func TestFreshness_readsThatNeverReturn(t *testing.T) {
 	})
 }
 
+// However many other names are sent, a bucket whose read hangs is remembered, and not read again
+// at the rate of requests.
+func TestFreshness_aReadThatNeverReturnsIsRemembered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, documents := openShelf(t, refresh, newLogged().Options)
+		documents.hang(t)
+		expect(t, s, "hangs", "unreachable", readDeadline)
+		documents.mu.Lock()
+		documents.hangs = nil // of those that begin from now on
+		documents.mu.Unlock()
+		for i := range 5 * maxUnloaded {
+			expect(t, s, fmt.Sprintf("name-%d", i), "no_rules", 0)
+		}
+		expect(t, s, "hangs", "unreachable", newerWait)
+		if reads := documents.readsOf("hangs"); reads != 1 {
+			t.Errorf("%d reads", reads)
+		}
+	})
+}
+
 // No age is told by the wall clock: while the clock that a source was given stands still,
 // rules stay fresh, and they age by it alone.
 func TestFreshness_agesAreOfTheClockThatIsHandedIn(t *testing.T) {

@@ -38,7 +38,7 @@ func callWithin[T any](ctx context.Context, slots chan struct{}, call func() (T,
 	select {
 	case slots <- struct{}{}:
 	case <-ctx.Done():
-		return none, fmt.Errorf("not started, because earlier reads have not returned: %w", ctx.Err())
+		return none, fmt.Errorf("not started, because earlier calls have not returned: %w", ctx.Err())
 	}
 	done := make(chan result, 1)
 	go func() {
