@@ -243,6 +243,33 @@ func TestDocsCommands(t *testing.T) {
 	}
 }
 
+// Every flag of a command stands in the command's section.
+func TestDocsFlags(t *testing.T) {
+	helps, err := filepath.Glob("internal/command/testdata/commands/help-*.golden")
+	if err != nil {
+		t.Fatal(err)
+	}
+	flags := regexp.MustCompile(`(?m)^ +(--[\w-]+) `)
+	found := 0
+	for _, file := range helps {
+		name := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(file), "help-"), ".golden")
+		section := readPage(t, "docs/console.md")
+		if name != "console" {
+			_, section, _ = strings.Cut(readPage(t, "docs/commands.md"), "\n## "+name+"\n")
+			section, _, _ = strings.Cut(section, "\n## ")
+		}
+		for _, match := range flags.FindAllStringSubmatch(readPage(t, file), -1) {
+			found++
+			if !strings.Contains(section, "`"+match[1]) {
+				t.Errorf("%s: %s is not documented", name, match[1])
+			}
+		}
+	}
+	if found < 30 {
+		t.Errorf("found only %d flags", found)
+	}
+}
+
 // Every curl of the admin API is answered with 200.
 func TestDocsAdminRequests(t *testing.T) {
 	all, rules := pages(t), docsRules(t)
@@ -291,6 +318,7 @@ func TestDocsKeys(t *testing.T) {
 	for _, object := range []any{
 		Handler{}, Bucket{}, BucketAPI{}, bucketapi.Key{},
 		rulesource.File{}, rulesource.Inline{}, rulesource.Directory{}, rulesource.Storage{}, rulesource.Config{}, rulesource.Block{},
+		rulesource.URL{}, rulesource.OSS{}, rulesource.OSSCredentials{},
 	} {
 		for _, field := range reflect.VisibleFields(reflect.TypeOf(object)) {
 			key, _, _ := strings.Cut(field.Tag.Get("json"), ",")
