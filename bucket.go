@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-oss-cors/caddy-oss-cors/rulesource"
 )
 
-// Bucket says which bucket a request is for. One of its fields is set.
+// Bucket says which bucket a request is for. Exactly one of its fields is set.
 type Bucket struct {
 	// Path takes the first segment of the path: /bucket/key.
 	Path bool `json:"path,omitempty"`

@@ -13,8 +13,8 @@ import (
 	"github.com/caddy-oss-cors/caddy-oss-cors/rulesource"
 )
 
-// BucketAPI serves OSS's API of a bucket's CORS rules, so that ossutil and the OSS SDKs
-// manage them: requests with ?cors on a bucket, signed with one of the access keys.
+// BucketAPI serves the API of a bucket's CORS rules, so that clients of OSS and of S3 manage
+// them: requests with ?cors on a bucket, signed with one of the access keys.
 type BucketAPI struct {
 	// AccessKeys are who may use the API, and on which buckets. Global placeholders
 	// such as {env.*} and {file.*} work in ID and Secret. At least one is required.

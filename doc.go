@@ -1,7 +1,7 @@
-// Package osscors is a Caddy module that gives any origin the CORS behaviour of an
-// Alibaba Cloud OSS bucket: it loads CORSConfiguration rules, answers preflights as OSS
-// does, puts the Access-Control headers on proxied responses, and counts what each rule
-// lets through and what is refused.
+// Package osscors is a Caddy module that gives any origin server the CORS behaviour of an
+// Alibaba Cloud OSS bucket: it loads rules from the Caddyfile or from a document, answers
+// preflights as OSS does, puts the Access-Control headers on proxied responses, and counts
+// what each rule allows and what is denied. It can also do what an S3 bucket does.
 //
 // Build it into Caddy with xcaddy:
 //
@@ -10,7 +10,7 @@
 // and put one line above reverse_proxy or file_server:
 //
 //	cdn.example.com {
-//		oss_cors cors.xml
+//		oss_cors /etc/caddy/cors.xml
 //		reverse_proxy 127.0.0.1:9000
 //	}
 //

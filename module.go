@@ -26,8 +26,8 @@ func init() {
 
 // Handler gives the server behind it the CORS behaviour of an Alibaba Cloud OSS bucket.
 //
-// It loads CORS rules in the format of OSS's CORSConfiguration. The first rule that matches
-// origin, method and headers decides. A preflight gets 200 if a rule matches, otherwise OSS's
+// Its rules are in the configuration itself, or in a document in the format of OSS's
+// CORSConfiguration. The first rule that matches origin, method and headers decides. A preflight gets 200 if a rule matches, otherwise OSS's
 // error (403, 400), or 503 if the rules cannot be read; it reaches neither authentication nor
 // the origin server. Actual requests are passed to the next handler, and their responses get
 // the Access-Control headers that the rule requires, whatever their status and whichever
@@ -48,7 +48,8 @@ func init() {
 // `{http.oss_cors.bucket}` | The bucket, if `bucket` is set and the request names one
 type Handler struct {
 	// RulesRaw is where the rules come from: a module in the namespace
-	// http.oss_cors.rules, such as file or inline. Required.
+	// http.oss_cors.rules, such as file, or config for rules in the configuration itself.
+	// Required.
 	RulesRaw json.RawMessage `json:"rules,omitempty" caddy:"namespace=http.oss_cors.rules inline_key=source"`
 
 	// Bucket says which bucket a request is for. Required for rules of many buckets;
@@ -80,13 +81,15 @@ type Handler struct {
 
 	// Name is the ruleset label of metrics and logs, for rules of one document: with
 	// many buckets the label is the bucket. Default: the rules file's path as
-	// written, the URL without user information and query, or "inline".
+	// written, the URL without user information and query, "oss://<bucket>", "inline" or
+	// "config".
 	Name string `json:"name,omitempty"`
 
 	// Shadow is a file of candidate rules. They are evaluated with those in force, and
 	// what they would change is counted and logged; they never affect a response. They
-	// have the refresh and max_rules of the rules in force. For sources of one document
-	// only. Default: none.
+	// have the refresh and max_rules of the rules in force; for the sources inline and
+	// config, a refresh of 5s; for config, at most 20 rules. Global placeholders such as
+	// {env.HOME} work. For sources of one document only. Default: none.
 	Shadow string `json:"shadow,omitempty"`
 
 	// DeniedOrigins is how many denied origins the metrics show by name, in the whole

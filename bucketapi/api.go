@@ -16,7 +16,7 @@ import (
 
 // Store keeps one document for each bucket. Its methods may be called from any goroutine,
 // with bucket names that OSS allows. They return when their contexts are done; a change that
-// had begun by then may still happen later.
+// had begun by then may still happen later. The API gives a call at most 10 seconds.
 type Store interface {
 	// Load returns a bucket's document; fs.ErrNotExist if there is none.
 	Load(ctx context.Context, bucket string) ([]byte, error)

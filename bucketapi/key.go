@@ -12,10 +12,11 @@ import (
 // Key is an access key. Package fmt never prints its secret; its JSON form, which is how
 // it is configured, contains it.
 type Key struct {
-	// ID names the key. Required.
+	// ID names the key: 1 to 128 characters of letters, digits and !#$%&'*+-.^_`|~.
+	// Required.
 	ID string `json:"id,omitempty"`
 
-	// Secret is what requests are signed with. Required.
+	// Secret is what requests are signed with, without white space at its ends. Required.
 	Secret string `json:"secret,omitempty"`
 
 	// Buckets are the buckets that the key acts on, each a name, or a pattern with

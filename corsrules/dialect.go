@@ -48,7 +48,7 @@ const (
 	maxS3IDCharacters = 255
 )
 
-// MaxBytes is how long a document may be.
+// MaxBytes is how long a document may be, in bytes.
 func (d Dialect) MaxBytes() int {
 	if d == DialectOSS {
 		return MaxDocumentBytes

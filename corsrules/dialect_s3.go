@@ -20,7 +20,8 @@ import (
 //	Vary on every match                                vary
 //	actual requests can be denied for a header         ActualReasons
 
-// DialectNamed returns the dialect of a name: oss, or s3. The empty name is OSS's.
+// DialectNamed returns the dialect of a name: oss, or s3. The empty name is OSS's; any other
+// is an error.
 func DialectNamed(name string) (Dialect, error) {
 	switch name {
 	case "", "oss":

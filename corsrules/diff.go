@@ -21,7 +21,7 @@ const maxCombinations = 300
 
 // Change is a difference between two rule sets, and the requests that it is about.
 type Change struct {
-	// Kind is one of the kinds above.
+	// Kind is NowAllowed, NowDenied or NowDifferent.
 	Kind string `json:"change"`
 
 	// Origins are those of the requests, as a document writes them. Except are narrower

@@ -125,8 +125,8 @@ func (f Finding) Place() string { return placeOf(f.File, f.Line, f.Column) }
 // Lint reads a document as Parse does and returns what is legal in it and yet unwise, in
 // the order of the document. Of a bad document it returns the error that Parse returns.
 //
-// What it says of rules that no request can reach is never wrong: it asks the rules
-// themselves, with requests that stand for all that a rule can match.
+// What it says of rules that no request can reach is never wrong: it evaluates the rules for
+// requests that stand for all that a rule can match.
 func Lint(doc []byte, opts Options) ([]Finding, error) {
 	_, findings, err := ParseAndLint(doc, opts)
 	return findings, err

@@ -18,7 +18,7 @@ type Options struct {
 	// File names the document in faults. Default: "cors.xml".
 	File string
 
-	// MaxRules is how many rules the document may have. Default: what Dialect allows.
+	// MaxRules is how many rules the document may have. Default: Dialect.DefaultMaxRules.
 	MaxRules int
 
 	// Dialect is whose documents are taken. Default: DialectOSS.

@@ -26,8 +26,9 @@ const (
 	// NotCORS: a request with neither Origin nor, if it is OPTIONS,
 	// Access-Control-Request-Method. The rules do not apply to it.
 	NotCORS Kind = iota
-	// Preflight: an OPTIONS request with Access-Control-Request-Method, or with the
-	// Origin of another site. It is incomplete if it lacks one of them.
+	// Preflight: an OPTIONS request with Access-Control-Request-Method, or with an Origin
+	// that is not its own; for S3, every OPTIONS request. It is incomplete if it lacks one
+	// of the two headers.
 	Preflight
 	// Actual: any other request with Origin.
 	Actual

@@ -72,7 +72,8 @@ func (d *Document) Report() Report {
 	return Report{Rules: d.Rules(), Document: d.parsing.File, Status: d.Status()}
 }
 
-// Load puts content in force if it is good. A change of state is logged once.
+// Load puts content in force if it is good; otherwise it returns the error of
+// corsrules.Parse. A change of state is logged once.
 func (d *Document) Load(content []byte) error { return d.loadAsOf(content, time.Now()) }
 
 // LoadAbsent puts in force that there is no document: CORS is not enabled.

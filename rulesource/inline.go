@@ -14,10 +14,12 @@ func init() {
 
 // Inline holds the rules in the configuration itself.
 type Inline struct {
-	// XML is the CORSConfiguration document, at most 16384 bytes. Required.
+	// XML is the document, in XML or JSON: at most 16384 bytes, and 65536 with the dialect
+	// s3. Required.
 	XML string `json:"xml,omitempty"`
 
-	// MaxRules is how many rules the document may have, at most 200. Default: 10, as in OSS.
+	// MaxRules is how many rules the document may have, at most 200. Default: 10, as in OSS,
+	// and 100, as in S3, with the dialect s3.
 	MaxRules int `json:"max_rules,omitempty"`
 
 	document *Document

@@ -28,13 +28,14 @@ const (
 
 // RefreshOptions are what every source that reads documents again can be told.
 type RefreshOptions struct {
-	// Refresh is how often a file is looked at, and how old a bucket's document may
+	// Refresh is how often a file is read again, and how old a bucket's document may
 	// be when it is used: a change is in force within it. Default: 5s, and 1m for a
 	// document at a URL or of a bucket in OSS; at least 10ms.
 	Refresh caddy.Duration `json:"refresh,omitempty"`
 
-	// MaxRules is how many rules a document may have, at most 200. Default: 10, as in OSS;
-	// for a document in a storage, 100, as in S3. OSS limits what its clients store to 10.
+	// MaxRules is how many rules a document may have, at most 200. Default: 10, as in OSS,
+	// and 100, as in S3, with the dialect s3 and for documents in a storage. There the
+	// bucket API lets clients of OSS store 10, and clients of S3 100.
 	MaxRules int `json:"max_rules,omitempty"`
 }
 

@@ -30,8 +30,8 @@ const maxWrites = 64
 // bucket's document is read when it is first requested, and again as it is used, so that
 // a change at one proxy is in force at all within refresh. The bucket API writes here.
 //
-// That a bucket has no document counts only if the storage can be read, as a marker shows:
-// see marker.
+// The storage is believed that a bucket has no document only if it has the marker, a key that
+// Caddy stores next to the documents.
 type Storage struct {
 	// Prefix is what the keys begin with: a bucket's document is at
 	// <prefix>/<bucket>.xml, the marker at <prefix>/.oss_cors. Default: "oss_cors".

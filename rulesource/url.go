@@ -27,12 +27,12 @@ const (
 	maxAnswerHeader = 64 << 10
 )
 
-// URL fetches one document over HTTPS or HTTP, and asks for it again every Refresh. A document
-// that is faulty or refused (any final status but 200, 304, 408, 429 and 5xx, or a redirect that
-// is not followed) stops Caddy's start. If the server is in
-// trouble at a start, the last good document is in force, which Caddy's storage keeps; if
-// there is none, preflights are answered 503 and other requests pass until the server is back.
-// One that is in trouble later leaves the last good rules in force.
+// URL fetches one document over HTTPS or HTTP, and again every Refresh. A document that is
+// faulty or refused (any final status but 200, 304, 408, 429 and 5xx, or a redirect that is not
+// followed) stops Caddy's start. If the server is in trouble at a start, the last good document
+// is in force, which Caddy's storage keeps; if there is none, preflights are answered 503 and
+// other requests pass until the server is back. Trouble later leaves the last good rules in
+// force.
 type URL struct {
 	// URL is the document's address, of the scheme https or http. Global placeholders such
 	// as {env.RULES_URL} work. User information and query are secrets: logs, metrics and

@@ -20,7 +20,7 @@ import (
 )
 
 // logChunk is how many bytes of a log are read at once, and the longest line that is
-// understood. Caddy's default limit on a request's headers is as much.
+// understood. By default, Caddy limits a request's headers to a sixty-fourth of that.
 const logChunk = 1 << 20
 
 // logEntry is what replay needs of a line of Caddy's access log in JSON.
