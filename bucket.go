@@ -19,10 +19,11 @@ type Bucket struct {
 
 	// Host takes what stands before one of these domains in the request's Host:
 	// bucket.domain/key; and where Host is the domain itself, the first segment of
-	// the path, as stores do.
+	// the path, as stores do. Domains are without scheme, port, path and *.
 	Host []string `json:"host,omitempty"`
 
-	// Name is the bucket's name; it may have placeholders. The whole path is the key.
+	// Name is the bucket's name; it may have placeholders, such as
+	// {http.request.host.labels.3}. The whole path is the key.
 	Name string `json:"name,omitempty"`
 }
 

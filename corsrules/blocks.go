@@ -27,8 +27,9 @@ type BlockOptions struct {
 	Place func(i int, element string, k int) (file string, line int)
 }
 
-// CheckBlocks checks rules of the form FormBlocks, as Parse checks a document's. The methods
-// may be any that a preflight can ask for. It returns all faults.
+// CheckBlocks checks rules of the form FormBlocks, as Parse checks a document's: at most
+// MaxBlocks rules, and MaxDocumentBytes of values. The methods may be any that a preflight can
+// ask for. It returns all faults.
 func CheckBlocks(rules []CORSRule, opts BlockOptions) Faults {
 	c := &blockChecker{opts: opts}
 	if len(rules) > MaxBlocks {

@@ -18,11 +18,12 @@ func init() {
 }
 
 // Config holds the rules in the configuration itself, each as an object. In a Caddyfile
-// they are the blocks "rule" of the directive oss_cors.
+// they are the blocks "rule" of the directive oss_cors. A fault stops Caddy's start.
 type Config struct {
-	// Blocks are the rules, 1 to 20, in the order in which they are evaluated. Global
-	// placeholders in their strings, such as {env.ORIGIN}, are expanded when the
-	// configuration is loaded; one that is unknown or empty is an error. Required.
+	// Blocks are the rules, 1 to 20, in the order in which they are evaluated. Their values
+	// have at most 16384 bytes together. Global placeholders in their strings, such as
+	// {env.ORIGIN}, are expanded when the configuration is loaded; one that is unknown or
+	// empty is an error. Required.
 	Blocks []Block `json:"rules,omitempty"`
 
 	document *Document
@@ -31,7 +32,8 @@ type Config struct {
 // Block is one rule of Config. Its lists are checked as those of a document, but for
 // methods.
 type Block struct {
-	// ID names the rule in metrics, logs and explanations. Default: the rule's number.
+	// ID names the rule in metrics, logs and explanations, if it is unique and has 1 to 64
+	// of A-Z a-z 0-9 . _ -, not only digits. Default: the rule's number.
 	ID string `json:"id,omitempty"`
 
 	// AllowedOrigins are origins such as https://app.example.com, each with at most one

@@ -22,7 +22,10 @@ func init() {
 }
 
 // Directory reads the rules of each bucket from <bucket>.xml in a directory, when the
-// bucket is first requested, and again as it is used. It never writes.
+// bucket is first requested, and again as it is used. It never writes. A bucket whose first
+// document is bad denies everything; a bad one later leaves the last good rules in force.
+// While the directory cannot be read, Caddy starts and goes on with the rules that are loaded;
+// preflights for other buckets are answered 503.
 type Directory struct {
 	// Path is the directory, relative to the working directory. Global placeholders
 	// such as {env.HOME} work. Required.

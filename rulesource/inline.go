@@ -12,7 +12,8 @@ func init() {
 	caddy.RegisterModule(new(Inline))
 }
 
-// Inline holds the rules in the configuration itself.
+// Inline holds the rules in the configuration itself, as a document. A fault stops Caddy's
+// start.
 type Inline struct {
 	// XML is the document, in XML or JSON: at most 16384 bytes, and 65536 with the dialect
 	// s3. Required.

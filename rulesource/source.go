@@ -118,7 +118,7 @@ type Options struct {
 	// Dialect.Documents.
 	Dialect corsrules.Dialect
 
-	// Logger is for what becomes of the rules.
+	// Logger is for what becomes of the rules. Required.
 	Logger *zap.Logger
 
 	// Store counts what the rules decide. Default: nothing is counted, as for a shadow.

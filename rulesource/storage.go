@@ -31,7 +31,8 @@ const maxWrites = 64
 // a change at one proxy is in force at all within refresh. The bucket API writes here.
 //
 // The storage is believed that a bucket has no document only if it has the marker, a key that
-// Caddy stores next to the documents.
+// Caddy stores next to the documents. Bad documents, and a storage that cannot be read, have
+// the same effects as with Directory.
 type Storage struct {
 	// Prefix is what the keys begin with: a bucket's document is at
 	// <prefix>/<bucket>.xml, the marker at <prefix>/.oss_cors. Default: "oss_cors".
