@@ -50,6 +50,8 @@ func checkMethod(form Form, method string) string {
 		return quoted + " is not needed: preflights are answered without it; take it out"
 	case len(splitList(method)) > 1:
 		return quoted + " is a list: write each method " + form.apart("AllowedMethod")
+	case withoutSeparator(method) != "":
+		return quoted + hasSeparator + withoutSeparator(method)
 	case !IsToken(method):
 		return quoted + " is not a method: write one of " + methodsInWords
 	case slices.Contains(forbiddenMethods, upper):
@@ -78,6 +80,8 @@ func checkBlockMethod(method string) string {
 		return quoted + " is not a method: list the methods, such as " + methodsInWords
 	case len(splitList(method)) > 1:
 		return quoted + " is a list: write each method " + FormBlocks.apart("AllowedMethod")
+	case withoutSeparator(method) != "":
+		return quoted + hasSeparator + withoutSeparator(method)
 	case !IsToken(method):
 		return quoted + " is not a method: write a name such as GET"
 	case upper == "OPTIONS":
@@ -118,6 +122,8 @@ func notHeaderName(form Form, name, element string) string {
 	switch list := splitList(name); {
 	case len(list) > 1 && !slices.ContainsFunc(list, func(s string) bool { return !IsToken(s) }):
 		return fmt.Sprintf("%s is a list: write each name %s", quoteShort(name), form.apart(element))
+	case withoutSeparator(name) != "":
+		return quoteShort(name) + hasSeparator + withoutSeparator(name)
 	case strings.Contains(name, ":"):
 		return quoteShort(name) + " is not a header name: write what stands before the colon"
 	}
@@ -127,6 +133,16 @@ func notHeaderName(form Form, name, element string) string {
 // splitList splits what other products take as a list.
 func splitList(list string) []string {
 	return strings.FieldsFunc(list, func(c rune) bool { return strings.ContainsRune(",;| \t\r\n", c) })
+}
+
+const hasSeparator = " has a comma or another sign of a list: write "
+
+// withoutSeparator returns the one item of a list, if the list has signs around it; else "".
+func withoutSeparator(list string) string {
+	if items := splitList(list); len(items) == 1 && items[0] != list && IsToken(items[0]) {
+		return items[0]
+	}
+	return ""
 }
 
 func checkMaxAge(seconds string) string {

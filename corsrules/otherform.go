@@ -2,6 +2,7 @@ package corsrules
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"path"
 	"slices"
@@ -19,7 +20,7 @@ func otherForm(doc []byte, xmlOnly bool) string {
 	case bytes.HasPrefix(doc, []byte("\x1f\x8b")):
 		return "the document is compressed by gzip: decompress it"
 	case bytes.HasPrefix(text, []byte("<<<<<<< ")):
-		return "the document begins with a conflict marker of git: resolve the conflict"
+		return "the document begins with " + conflictMarker
 	case isHTML(text), !xmlOnly && isHTML(withoutProlog(text)):
 		return "the document is a web page, perhaps an error page that was saved in place of the rules: fetch the rules again"
 	case bytes.HasPrefix(text, []byte("&lt;")):
@@ -43,7 +44,15 @@ func otherForm(doc []byte, xmlOnly bool) string {
 const (
 	noComments = "JSON cannot have comments: remove them"
 	noQuotes   = `a name or a text in JSON is not in quotation marks: write " before and after it`
+
+	conflictMarker = "a conflict marker of git: resolve the conflict"
 )
+
+// inConflict reports whether the line of an offset is the first of a conflict that git left.
+func inConflict(doc []byte, at int) bool {
+	line := doc[bytes.LastIndexByte(doc[:at], '\n')+1:]
+	return bytes.HasPrefix(line, []byte("<<<<<<< "))
+}
 
 // notADocument says what a text is that has nothing of a document.
 func notADocument(text []byte) string {
@@ -52,10 +61,14 @@ func notADocument(text []byte) string {
 	switch {
 	case isFile:
 		return fmt.Sprintf("%s looks like a file name: write rules file %[1]s", line)
-	case hasPlaceholder(line):
+	case line[0] == '$', line[0] == '{' && hasPlaceholder(line):
 		return fmt.Sprintf("the document begins with %s, and %s: write the document itself", quoteShort(line), notExpanded)
 	}
-	return "the document is neither XML nor JSON, for it begins with " + quoteShort(line) + ": write a CORSConfiguration in XML"
+	cure := "write a CORSConfiguration in XML"
+	if strings.HasSuffix(line, "{") {
+		cure += "; of a Caddyfile, the directive oss_cors with its rules is read"
+	}
+	return "the document is neither XML nor JSON, for it begins with " + quoteShort(line) + ": " + cure
 }
 
 func firstLine(text []byte) string {
@@ -89,7 +102,7 @@ func withoutProlog(text []byte) []byte {
 // otherJSON says what a bad document in JSON is, and what to do; "" where it is not known. It
 // recognizes other products' forms by the names that are in them.
 func otherJSON(doc []byte) string {
-	has := func(name string) bool { return bytes.Contains(doc, []byte(`"`+name+`"`)) }
+	has := func(name string) bool { return hasField(doc, name) }
 	switch {
 	case has("origin") && (has("method") || has("responseHeader")):
 		return "the document is JSON as Google Cloud Storage has it: caddy oss-cors convert --to s3-json rewrites it"
@@ -101,14 +114,31 @@ func otherJSON(doc []byte) string {
 		return `the document is JSON as AWS CloudFormation has it: write {"CORSRules": …} with the value of CorsRules, and rename ExposedHeaders to ExposeHeaders, MaxAge to MaxAgeSeconds and Id to ID`
 	case has("CORSConfiguration"):
 		return `the document is JSON with a "CORSConfiguration" around the rules: write only its value`
-	case !has("CORSRules") && !has("CORSRule") && has("AllowedOrigins") && doc[bytes.IndexAny(doc, "{[")] == '{':
+	case isOneRule(doc):
 		return "the document is one rule in JSON: write [ and ] around it"
 	}
 	return ""
 }
 
-// beginsJSON tells JSON, even with comments or without quotation marks, from a placeholder in
-// braces.
+// hasField reports whether JSON, which may be bad, has a field of a name, however deep.
+func hasField(doc []byte, name string) bool {
+	for {
+		_, rest, found := bytes.Cut(doc, []byte(`"`+name+`"`))
+		if !found || bytes.HasPrefix(bytes.TrimLeft(rest, xmlSpace), []byte(":")) {
+			return found
+		}
+		doc = rest
+	}
+}
+
+// isOneRule reports whether JSON is an object with the origins of a rule.
+func isOneRule(doc []byte) bool {
+	var fields map[string]json.RawMessage
+	return json.NewDecoder(bytes.NewReader(doc)).Decode(&fields) == nil && fields["AllowedOrigins"] != nil
+}
+
+// beginsJSON tells JSON, even with comments, without quotation marks or with those and the spaces
+// of a web page, from a placeholder in braces.
 func beginsJSON(doc []byte) bool {
 	text := bytes.TrimLeft(doc, xmlSpace)
 	if beginsComment(text) {
@@ -118,8 +148,8 @@ func beginsJSON(doc []byte) bool {
 		return false
 	}
 	next := bytes.TrimLeft(text[1:], xmlSpace)
-	return bytes.HasPrefix(next, []byte("CORSRule")) ||
-		len(next) > 0 && bytes.IndexByte([]byte(`"'{}]/#`), next[0]) >= 0 && !bytes.HasPrefix(text, []byte("{{"))
+	return len(next) == 0 || next[0] >= 0x80 || bytes.HasPrefix(next, []byte("CORSRule")) ||
+		bytes.IndexByte([]byte(`"'{}]/#\\`), next[0]) >= 0 && !bytes.HasPrefix(text, []byte("{{"))
 }
 
 func beginsComment(text []byte) bool {

@@ -73,7 +73,7 @@ func (p *parser) parse() (*Configuration, error) {
 	if p.form != FormXML {
 		cfg = p.jsonDocument()
 		if problem := otherJSON(p.doc); problem != "" && len(p.faults) > 0 {
-			p.faults = nil
+			p.faults = slices.DeleteFunc(p.faults, func(f *Fault) bool { return f != p.syntax })
 			p.malformed(0, "%s", problem)
 		}
 	} else {
@@ -96,9 +96,10 @@ type parser struct {
 	form     Form
 	dec      *xml.Decoder
 	json     *json.Decoder
-	depth    int  // of the JSON that was read
-	broken   bool // no more tokens can be read
-	prefixed bool // the root has a namespace prefix
+	depth    int    // of the JSON that was read
+	broken   bool   // no more tokens can be read
+	syntax   *Fault // why, of JSON
+	prefixed bool   // the root has a namespace prefix
 	faults   Faults
 	places   []places // of each rule
 }
@@ -315,10 +316,23 @@ func (p *parser) text(start xml.StartElement, startAt int) (value string, at int
 		case xml.Comment:
 			p.malformed(tokAt, "a comment inside <%s>: put it between elements", start.Name.Local)
 		case xml.StartElement:
-			p.malformed(tokAt, "<%s> inside <%s>, where only text is allowed: remove it, or end the outer one with </%[2]s> before it", tok.Name.Local, start.Name.Local)
-			p.skip()
+			p.elementInText(start.Name.Local, tok.Name.Local, tokAt)
 		}
 	}
+}
+
+// elementInText reports an element where only text may stand, and skips it. One that is not ended
+// is what a template has in place of a value, such as <your-domain>, and has no other fault.
+func (p *parser) elementInText(outer, inner string, at int) {
+	err := p.dec.Skip()
+	cure := "remove it, or end the outer one with </" + outer + "> before it"
+	isTemplate := err != nil && strings.HasSuffix(err.Error(), "element <"+inner+"> closed by </"+outer+">") && !slices.Contains(ruleElements, inner)
+	if isTemplate {
+		cure = "write the value itself in its place"
+		p.broken = true
+	}
+	p.malformed(at, "<%s> inside <%s>, where only text is allowed: %s", inner, outer, cure)
+	p.skipped(err)
 }
 
 // rootAttributes allows the root's xmlns, whatever it names, and nothing else.
@@ -326,7 +340,7 @@ func (p *parser) rootAttributes(root xml.StartElement, at int) {
 	space := ""
 	for i, a := range root.Attr {
 		if i > 0 || a.Name.Space != "" || a.Name.Local != "xmlns" {
-			p.malformed(at, "attribute %s on <CORSConfiguration>: remove it, only one xmlns is allowed", a.Name.Local)
+			p.malformed(at, "attribute %s on <CORSConfiguration>: remove it, only one xmlns is allowed", writtenName(a.Name))
 		} else {
 			space = a.Value
 		}
@@ -336,11 +350,19 @@ func (p *parser) rootAttributes(root xml.StartElement, at int) {
 	}
 }
 
+// writtenName returns an attribute's name with its prefix, if that declares one.
+func writtenName(name xml.Name) string {
+	if name.Space == "xmlns" {
+		return "xmlns:" + name.Local
+	}
+	return name.Local
+}
+
 // element returns the local name of a child, or "" if it is not in the root's
 // namespace, and reports attributes.
 func (p *parser) element(start xml.StartElement, at int, space string) string {
 	for _, a := range start.Attr {
-		p.malformed(at, "attribute %s on <%s>: remove it, the element may have none", a.Name.Local, start.Name.Local)
+		p.malformed(at, "attribute %s on <%s>: remove it, the element may have none", writtenName(a.Name), start.Name.Local)
 	}
 	prefixed := !bytes.HasPrefix(p.doc[at:], []byte("<"+start.Name.Local))
 	if start.Name.Space != space || prefixed != p.prefixed {
@@ -367,12 +389,19 @@ func (p *parser) unknown(start xml.StartElement, at int, parent string, allowed 
 		similar = "CORSRule"
 	case slices.Contains(allowed, similar):
 		p.malformed(at, "unknown "+found+": did you mean <%s>?", name, parent, similar)
+	case isCredentials(name):
+		p.malformed(at, "unknown "+found+": "+notInRules, name, parent)
 	default:
 		p.malformed(at, "unknown "+found+": it may have %s", name, parent, inWords(allowed))
 	}
 	p.skip()
 	return similar
 }
+
+// isCredentials reports whether other products' rules have a name for allow_credentials.
+func isCredentials(name string) bool { return strings.Contains(lower(name), "credential") }
+
+const notInRules = "remove it, and write allow_credentials in the oss_cors directive if pages send cookies"
 
 const xmlSpace = " \t\r\n"
 

@@ -231,6 +231,9 @@ func (p *parser) jsonFields(allowed []string, where string, field func(name stri
 			return faulty
 		}
 		value, at := p.jsonNext()
+		if p.broken {
+			return faulty
+		}
 		switch similar := Closest(name, allowed); {
 		case seen[name]:
 			p.malformed(nameAt, "a second %s in %s: remove one", quoteShort(name), where)
@@ -246,6 +249,9 @@ func (p *parser) jsonFields(allowed []string, where string, field func(name stri
 			p.jsonSkip(value)
 		case name == "ResponseVary" && p.form == FormS3JSON:
 			p.malformed(nameAt, "S3's form does not have ResponseVary: remove it, and write response_vary in the oss_cors directive")
+			p.jsonSkip(value)
+		case isCredentials(name):
+			p.malformed(nameAt, "unknown field %s in %s: "+notInRules, quoteShort(name), where)
 			p.jsonSkip(value)
 		default:
 			p.malformed(nameAt, "unknown field %s in %s: it may have %s", quoteShort(name), where, inWords(allowed))
@@ -288,11 +294,11 @@ func (p *parser) jsonNext() (json.Token, int) {
 	}
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF), err != nil && at == len(p.doc) && p.depth > 0:
-		p.malformed(len(p.doc), "not well-formed JSON: the document ends before its last value does, as if it were cut off")
-		p.broken = true
+		if !p.typographic(len(p.doc)) {
+			p.notJSON(len(p.doc), "not well-formed JSON: the document ends before its last value does, as if it were cut off")
+		}
 	case err != nil && !errors.Is(err, io.EOF):
 		p.jsonSyntax(err)
-		p.broken = true
 	case err == nil && tok == nil:
 		return jsonNull{}, at
 	}

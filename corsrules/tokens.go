@@ -60,6 +60,11 @@ func (p *parser) notWellFormed(err error, at int) {
 		p.malformed(at, wrongDeclaration)
 		return
 	}
+	end := int(p.dec.InputOffset())
+	if inConflict(p.doc, end) {
+		p.malformed(at, conflictMarker)
+		return
+	}
 	text := syntax.Msg
 	for problem, cure := range wellFormedCures {
 		if strings.HasPrefix(text, problem) {
@@ -69,7 +74,7 @@ func (p *parser) notWellFormed(err error, at int) {
 	if name, _, ok := strings.Cut(strings.TrimPrefix(text, "element <"), "> closed by "); ok {
 		text += ": end it with </" + name + ">"
 	}
-	p.malformed(int(p.dec.InputOffset()), "not well-formed XML: %s", text)
+	p.malformed(end, "not well-formed XML: %s", text)
 }
 
 const wrongDeclaration = `the XML declaration is not <?xml version="1.0" encoding="UTF-8"?>: write that, and save the document as UTF-8; or leave the declaration out`
@@ -81,12 +86,15 @@ var wellFormedCures = map[string]string{
 	`invalid sequence "--"`:               ": write a single - in comments",
 	"invalid character entity":            ": write &amp; for an &",
 	"expected element name after <":       ": write &lt; for a < that begins no element",
-	"expected attribute name in element":  ": write &lt; for a < that begins no element",
-	"attribute name without = in element": ": write &lt; for a < that begins no element",
+	"expected attribute name in element":  ": write the value itself in place of <…>, or &lt; for a < that begins no element",
+	"attribute name without = in element": ": write the value itself in place of <…>, or &lt; for a < that begins no element",
 }
 
-func (p *parser) skip() {
-	if err := p.dec.Skip(); err != nil && !p.broken {
+func (p *parser) skip() { p.skipped(p.dec.Skip()) }
+
+// skipped reports why an element could not be skipped, if it could not.
+func (p *parser) skipped(err error) {
+	if err != nil && !p.broken {
 		p.broken = true
 		p.notWellFormed(err, int(p.dec.InputOffset()))
 	}
