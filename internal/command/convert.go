@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -99,17 +100,44 @@ func readAnyForm(cmd *cobra.Command, file string) (*rulesFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, read := range []func([]byte) *corsrules.Configuration{readGoogle, readR2} {
-		if cfg := read(text); cfg != nil {
-			return &rulesFile{cfg: cfg}, nil
-		}
-	}
 	return parseAnyForm(text, shownName(file), site)
 }
 
 func parseAnyForm(text []byte, file, site string) (*rulesFile, error) {
+	cfg, problem := readForeign(bytes.TrimPrefix(text, []byte("\uFEFF")), file)
+	if cfg != nil {
+		return &rulesFile{cfg: cfg}, nil
+	}
 	f, err := parseRules(text, site, corsrules.Options{File: file, Dialect: corsrules.DialectAny}, corsrules.Policy{})
+	if err != nil && problem != nil {
+		return nil, problem
+	}
 	return f, inFile(err)
+}
+
+// readForeign reads rules in a form of Google or Cloudflare. The error, if any, is about the form
+// that a bad document is meant to have; without that and rules, it is not meant to have one.
+func readForeign(text []byte, file string) (*corsrules.Configuration, error) {
+	for _, form := range []struct {
+		product string
+		fields  []string // which are in documents of no other form
+		shape   string
+		read    func(text []byte) (*corsrules.Configuration, error)
+	}{
+		{"Google Cloud Storage", []string{`"origin"`, `"method"`}, `[{"origin": […], "method": […], "responseHeader": […], "maxAgeSeconds": 3600}, …]`, readGoogle},
+		{"Cloudflare R2", []string{`"allowed"`, `"origins"`}, `{"rules": [{"id": "…", "allowed": {"origins": […], "methods": […], "headers": […]}, "exposeHeaders": […], "maxAgeSeconds": 3600}, …]}`, readR2},
+	} {
+		cfg, err := form.read(text)
+		if err == nil && len(cfg.Rules) > 0 {
+			return cfg, nil
+		}
+		lacks := func(field string) bool { return !bytes.Contains(text, []byte(field)) }
+		isMeant := json.Valid(text) && lacks(`"AllowedOrigins"`) && !slices.ContainsFunc(form.fields, lacks)
+		if err != nil && isMeant {
+			return nil, fmt.Errorf("%s is nearly JSON of %s, but %s; write %s", file, form.product, ofJSON(err), form.shape)
+		}
+	}
+	return nil, nil
 }
 
 // googleRule is a rule of Google Cloud Storage's. Its list of headers is for those that may be
@@ -122,12 +150,9 @@ type googleRule struct {
 	MaxAgeSeconds  *int     `json:"maxAgeSeconds"`
 }
 
-// readGoogle returns nil for what is not Google's form.
-func readGoogle(doc []byte) *corsrules.Configuration {
+func readGoogle(doc []byte) (*corsrules.Configuration, error) {
 	var rules []googleRule
-	if !isJSONOf(doc, &rules) || len(rules) == 0 {
-		return nil
-	}
+	err := decode(doc, &rules)
 	cfg := new(corsrules.Configuration)
 	for _, r := range rules {
 		cfg.Rules = append(cfg.Rules, corsrules.CORSRule{
@@ -135,7 +160,7 @@ func readGoogle(doc []byte) *corsrules.Configuration {
 			AllowedHeaders: r.ResponseHeader, ExposeHeaders: r.ResponseHeader, MaxAgeSeconds: r.MaxAgeSeconds,
 		})
 	}
-	return cfg
+	return cfg, err
 }
 
 // r2Document has the rules of a bucket of Cloudflare R2, as wrangler and the API take them
@@ -153,12 +178,9 @@ type r2Document struct {
 	} `json:"rules"`
 }
 
-// readR2 returns nil for what is not R2's form.
-func readR2(doc []byte) *corsrules.Configuration {
+func readR2(doc []byte) (*corsrules.Configuration, error) {
 	var rules r2Document
-	if !isJSONOf(doc, &rules) || len(rules.Rules) == 0 {
-		return nil
-	}
+	err := decode(doc, &rules)
 	cfg := new(corsrules.Configuration)
 	for _, r := range rules.Rules {
 		cfg.Rules = append(cfg.Rules, corsrules.CORSRule{
@@ -166,14 +188,27 @@ func readR2(doc []byte) *corsrules.Configuration {
 			AllowedHeaders: r.Allowed.Headers, ExposeHeaders: r.ExposeHeaders, MaxAgeSeconds: r.MaxAgeSeconds,
 		})
 	}
-	return cfg
+	return cfg, err
 }
 
-// isJSONOf decodes JSON that has known fields only.
-func isJSONOf(doc []byte, into any) bool {
+// ofJSON says what package encoding/json does, without the names of Go's types.
+func ofJSON(err error) string {
+	var other *json.UnmarshalTypeError
+	if errors.As(err, &other) {
+		return fmt.Sprintf("%s is of another type, %s", cmp.Or(other.Field, "the document"), other.Value)
+	}
+	return "has an " + strings.TrimPrefix(err.Error(), "json: ")
+}
+
+// decode decodes JSON that has known fields only.
+func decode(doc []byte, into any) error {
 	dec := json.NewDecoder(bytes.NewReader(doc))
 	dec.DisallowUnknownFields()
-	return dec.Decode(into) == nil && !dec.More()
+	err := dec.Decode(into)
+	if err == nil && dec.More() {
+		return errors.New("text after the end")
+	}
+	return err
 }
 
 func toOSSXML(cfg *corsrules.Configuration) ([]byte, error) {

@@ -155,3 +155,32 @@ func randomRequest(random *rand.Rand) corsrules.Request {
 	}
 	return corsrules.ReadRequest(&http.Request{Method: method, Header: header})
 }
+
+// A document that is nearly in another product's form is not said to be in that form, which convert
+// reads.
+func TestConvertOfNearlyAnotherForm(t *testing.T) {
+	const google, cloudflare = "is nearly JSON of Google Cloud Storage, but ", "is nearly JSON of Cloudflare R2, but "
+	for _, c := range []struct{ desc, doc, want string }{
+		{"a misspelt field", `[{"origin": ["*"], "method": ["GET"], "responseHeaders": ["ETag"]}]`, google + `has an unknown field "responseHeaders"; write [{"origin": […], `},
+		{"seconds in quotes", `[{"origin": ["*"], "method": ["GET"], "maxAgeSeconds": "60"}]`, google + "maxAgeSeconds is of another type, string; write [{"},
+		{"one rule", `{"origin": ["*"], "method": ["GET"]}`, google + "the document is of another type, object; write [{"},
+		{"what the API has", `{"cors": [{"origin": ["*"], "method": ["GET"]}]}`, google + "the document is of another type, object; write [{"},
+		{"a misspelt field of R2", `{"rules": [{"allowed": {"origins": ["*"], "methods": ["GET"], "header": ["*"]}}]}`, cloudflare + `has an unknown field "header"; write {"rules": [{`},
+		{"an answer of R2's API", `{"success": true, "result": {"rules": [{"allowed": {"origins": ["*"], "methods": ["GET"]}}]}}`, cloudflare + `has an unknown field "success"; write {"rules": [{`},
+		{"a comma too many", `[{"origin": ["*"], "method": ["GET"],}]`, "result:1:38: a comma before }: remove it"},
+		{"a rule of S3 with a header of that name", `[{"AllowedOrigins": ["*"], "AllowedMethods": ["get"], "AllowedHeaders": ["origin", "method"]}]`, `AllowedMethods "get" is not one of`},
+	} {
+		_, err := parseAnyForm([]byte(c.doc), "result", "")
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s:\n got %v\nwant %s", c.desc, err, c.want)
+		}
+	}
+}
+
+// Windows PowerShell writes a byte order mark.
+func TestConvertOfAnotherFormWithAByteOrderMark(t *testing.T) {
+	f, err := parseAnyForm([]byte("\uFEFF"+`[{"origin": ["https://a.example"], "method": ["GET"]}]`), "result", "")
+	if err != nil || !slices.Equal(f.cfg.Rules[0].AllowedOrigins, []string{"https://a.example"}) {
+		t.Error(err)
+	}
+}
