@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
@@ -35,7 +36,7 @@ answer.`,
 				return exit(cmd, false, usageError(fmt.Sprintf("unknown command %q: there are %s", args[0], commandNames(cmd))))
 			}
 			cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-				return exit(cmd, false, usageError(err.Error()))
+				return exit(cmd, false, usageError(flagProblems.Replace(err.Error())))
 			})
 			cmd.AddCommand(
 				explainCommand(),
@@ -95,10 +96,27 @@ func commandOfMany(cmd *cobra.Command, run func(cmd *cobra.Command, args []strin
 	cmd.Flags().SortFlags = false
 	cmd.DisableFlagsInUseLine = true
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := stdinOnce(cmd, args); err != nil {
+			return exit(cmd, false, err)
+		}
 		ok, err := run(cmd, args)
 		return exit(cmd, ok, err)
 	}
 	return cmd
+}
+
+// stdinOnce reports that the standard input is named more than once. What reads it later would
+// find nothing, which can look as if all were well.
+func stdinOnce(cmd *cobra.Command, args []string) error {
+	named := slices.Clone(args)
+	for _, flag := range []string{"rules", "live", "curl", "har"} {
+		file, _ := cmd.Flags().GetString(flag) // "" without that flag
+		named = append(named, file)
+	}
+	if first := slices.Index(named, stdin); first >= 0 && slices.Contains(named[first+1:], stdin) {
+		return usageError("- is given more than once: the standard input can be read once; name a file")
+	}
+	return nil
 }
 
 // exit gives Caddy the exit status, and prints errors itself: Caddy would log them.
@@ -117,6 +135,14 @@ func exit(cmd *cobra.Command, ok bool, err error) error {
 	}
 	return nil
 }
+
+// flagProblems takes the names of Go's functions out of what is said of a flag's value.
+var flagProblems = strings.NewReplacer(
+	"strconv.ParseInt: parsing", "a whole number is needed, not",
+	"strconv.ParseBool: parsing", "true or false is needed, not",
+	": invalid syntax", "",
+	": value out of range", "",
+)
 
 // required returns the values of flags, and an error where one is missing or empty.
 func required(cmd *cobra.Command, names ...string) ([]string, error) {

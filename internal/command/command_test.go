@@ -221,6 +221,9 @@ func TestCommands(t *testing.T) {
 
 		{"no-command", 2, nil},
 		{"unknown-command", 2, []string{"exlpain"}},
+		{"standard-input-twice", 2, []string{"replay", "--rules", "-", "-"}},
+		{"standard-input-twice-as-arguments", 2, []string{"diff", "-", "-"}},
+		{"flag-not-a-boolean", 2, []string{"lint", "cors.xml", "--json=maybe"}},
 		{"unknown-flag", 2, []string{"lint", "cors.xml", "--fix"}},
 		{"bad-flag-value", 2, []string{"lint", "cors.xml", "--max-rules=ten"}},
 		{"help", 0, []string{"--help"}},
