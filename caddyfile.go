@@ -187,12 +187,7 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, option string) error {
 	case "debug_preflights":
 		return flag(d, &h.DebugPreflights)
 	}
-	return d.Err(rulesource.Unrecognized(option, "oss_cors", directiveOptions))
-}
-
-var directiveOptions = []string{
-	"rule", "rules", "bucket", "bucket_api", "response_vary", "allow_credentials", "dialect", "name", "shadow",
-	"denied_origins", "debug_header", "debug_preflights",
+	return d.Err(rulesource.UnrecognizedByDirective(option))
 }
 
 func (h *Handler) unmarshalDialect(d *caddyfile.Dispenser) error {
@@ -254,7 +249,7 @@ func (h *Handler) unmarshalBucketAPI(d *caddyfile.Dispenser) error {
 		}
 		args := d.RemainingArgs()
 		if len(args) < 3 {
-			return d.Errf("access_key takes an ID, a secret, and one or more buckets (* for all): access_key <id> <secret> <bucket…>; found %d arguments", len(args)) // one may be a secret
+			return d.Errf("access_key takes an ID, a secret, and one or more buckets (* for all): access_key <id> <secret> <bucket…>; found %s", rulesource.ArgumentCount(args)) // one may be a secret
 		}
 		h.BucketAPI.AccessKeys = append(h.BucketAPI.AccessKeys, bucketapi.Key{ID: args[0], Secret: args[1], Buckets: args[2:]})
 	}

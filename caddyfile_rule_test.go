@@ -52,11 +52,21 @@ func TestBadRuleBlocks(t *testing.T) {
 			`3: method "get" has lower-case letters`,
 		}},
 		{"a misspelt option without a value", blocks("origins\nmethod GET"), []string{
-			"1: the rule has no origin", "2: unrecognized option 'origins': did you mean origin?", "2: origin has no value",
+			"2: unrecognized option 'origins': did you mean origin?", "2: origin is empty",
 		}},
 		{"options without values", blocks(goodBlock + "\norigin\nmethod\nheader\nexpose\nmax_age"),
-			[]string{"4: origin has no value", "5: method has no value", "6: header has no value", "7: expose has no value", "8: max_age takes exactly one argument"}},
-		{"an option with a block", blocks(goodBlock + "\nheader {\nx-a\n}"), []string{"4: header has no value", "5: 'x-a' is in a block"}},
+			[]string{"4: origin is empty: give an origin such as", "5: method is empty: give a method", "6: header is empty: give a header name", "7: expose is empty: give a header name", "8: max_age takes exactly one argument"}},
+		{"an option with a block", blocks(goodBlock + "\nheader {\nx-a\n}"), []string{"4: header is empty", "5: 'x-a' is in a block"}},
+		{"commas", blocks("origin https://a.example\nmethod GET, PUT\nheader Content-Type, X-A\nexpose ETag, X-B"), []string{
+			`3: method "GET," has a comma or another sign of a list: write GET`,
+			`4: header "Content-Type," has a comma or another sign of a list: write Content-Type`,
+			`5: expose "ETag," has a comma or another sign of a list: write ETag`,
+		}},
+		{"options whose variables are empty", blocks("origin {$NO_SUCH_VARIABLE}\nmethod {$NO_SUCH_VARIABLE}"), []string{"2: origin is empty", "3: method is empty"}},
+		{"options of the directive", blocks(goodBlock + "\nallow_credentials\nresponse_vary\ndialect s3\ndebug_header"), []string{
+			"4: allow_credentials is an option of oss_cors: write it outside of the rule", "5: response_vary is an option of oss_cors",
+			"6: dialect is an option of oss_cors", "7: debug_header is an option of oss_cors",
+		}},
 		{"faults of every option", blocks("origin https://a.example https://*.*\norigin \"https://b.example https://c.example\"\nmethod GET,PUT get OPTIONS TRACE * \"\" G@T\nheader x-*-* x-a:\nexpose x-* \"\"\nmax_age 10"),
 			[]string{
 				`2: origin "https://*.*" has more than one *`,

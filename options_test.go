@@ -78,6 +78,7 @@ func TestWrongOptions(t *testing.T) {
 		{"bucket_api", storage + "bucket_api {\nkey a b c\n}", "unrecognized option 'key'", "bucket_api takes access_key"},
 		{"bucket_api", "rules directory rules\nbucket path\nbucket_api {\naccess_key a b c\n}", "found: rules directory", "a source that can be written, rules storage"},
 		{"access_key", storage + "bucket_api {\naccess_key a hunter2\n}", "found 2 arguments", key},
+		{"access_key", storage + "bucket_api {\naccess_key hunter2\n}", "found 1 argument", key},
 		{"access_key", storage + "bucket_api {\naccess_key a hunter2 c {\nd\n}\n}", "access_key", "does not take a block"},
 		{"access_key", storage + "bucket_api {\naccess_key a hunter2 My_Bucket\n}", `bucket "My_Bucket" matches no bucket`, "bucket names have only a-z, 0-9 and -"},
 		{"access_key", storage + "bucket_api {\naccess_key a=b hunter2 *\n}", `access key "a=b"`, "the ID must be 1 to 128 characters long"},
@@ -114,6 +115,7 @@ func TestWrongOptions(t *testing.T) {
 		{"rules oss", "rules oss photos {\nbucket a\n}", "unrecognized option 'bucket'", "this source takes credentials, endpoint, max_rules, refresh, region"},
 		{"rules oss", "rules oss photos {\nendpoint https://hunter2@a.test\n}", "endpoint is not a host", "nothing after it"},
 		{"rules oss", "rules oss photos {\nregion a b\n}", "found: region a b", "region takes exactly one argument: an ID such as cn-hangzhou"},
+		{"rules oss", "rules oss photos {\ncredentials static\n}", "found 1 argument", "credentials static <id> <secret> [<token>]"},
 		{"rules oss", "rules oss photos {\ncredentials static hunter2\n}", "found 2 arguments", "credentials static <id> <secret> [<token>]"},
 		{"rules oss", "rules oss photos {\nregion a\ncredentials file\n}", `the provider "file" is not known`, "there are env, static, ecs_role and oidc"},
 		{"refresh", "rules file good.xml {\nrefresh\n}", "found: refresh", refresh},
@@ -130,12 +132,12 @@ func TestWrongOptions(t *testing.T) {
 
 		{"rule", "rule a b {\n" + goodBlock + "\n}", "rule has 2 names, a b", "give one, or none"},
 		{"rule", rule + "vary\n}", "unrecognized option 'vary'", "rule takes origin, method, header, expose, max_age"},
-		{"origin", rule + "origin\n}", "origin has no value", "give at least one"},
+		{"origin", rule + "origin\n}", "origin is empty", "give an origin"},
 		{"origin", rule + "origin {\na\n}\n}", "'a' is in a block", "write the values on one line"},
-		{"method", rule + "method\n}", "method has no value", "give at least one"},
+		{"method", rule + "method\n}", "method is empty", "give a method"},
 		{"method", rule + "method GET,PUT\n}", `method "GET,PUT" is a list`, "write each method as an argument of its own"},
-		{"header", rule + "header\n}", "header has no value", "give at least one"},
-		{"expose", rule + "expose\n}", "expose has no value", "give at least one"},
+		{"header", rule + "header\n}", "header is empty", "give a header name"},
+		{"expose", rule + "expose\n}", "expose is empty", "give a header name"},
 		{"expose", rule + "expose *\n}", `expose "*" has a *`, "name each header that scripts may read"},
 		{"max_age", rule + "max_age\n}", "found: max_age", age},
 		{"max_age", rule + "max_age 1s 2s\n}", "found: max_age 1s 2s", age},
@@ -189,7 +191,8 @@ func TestOptionsOfSnippets(t *testing.T) {
 		t.Errorf("the options are %v", isOption)
 	}
 	for snippet, want := range map[string]string{
-		"rul app {\norigin *\nmethod GET\n}\n":         `snippet:6: oss_cors has no option "rul"`,
+		"rul app {\norigin *\nmethod GET\n}\n":         "snippet:6: unrecognized option 'rul': oss_cors takes rule, rules, ",
+		"origin *\n":                                   "snippet:6: unrecognized option 'origin': origin is an option of a rule: write it in rule { … }",
 		"} \noss_cors {\nrule {\norigin *\nmethod GET": "snippet:7: oss_cors is after the oss_cors directive",
 	} {
 		d, err := rulesource.ReadSnippet([]byte("oss_cors {\nrule {\n"+goodBlock+"\n}\n"+snippet+"}"), "snippet")

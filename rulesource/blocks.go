@@ -84,21 +84,23 @@ func (b *RuleBlocks) unmarshalOption(d *caddyfile.Dispenser, rule *Block, here m
 	case strings.EqualFold(option, "id"), option == "name":
 		b.fault(d, "unrecognized option '%s': write the rule's name before its block: rule <name> { … }", option)
 		option = ""
+	case slices.Contains(directiveOptions, option):
+		b.fault(d, "%s is an option of oss_cors: write it outside of the rule", option)
+		option = ""
 	default:
 		written := option
 		option = meantOption(written)
 		b.fault(d, "%s", unrecognized(written, option, "rule", ruleOptions))
 	}
 	values := func(element string, list []string) []string {
-		before := len(list)
-		for d.NextArg() {
-			list = append(list, d.Val())
+		args := d.RemainingArgs()
+		if len(args) == 0 {
+			args = []string{""} // which is checked with the other values, and then the only fault
+		}
+		for range args {
 			here[element] = append(here[element], place{d.File(), d.Line()})
 		}
-		if len(list) == before {
-			b.fault(d, "%s has no value: give at least one", option)
-		}
-		return list
+		return append(list, args...)
 	}
 	switch option {
 	case "origin":

@@ -141,10 +141,8 @@ func (s *Config) check(opts corsrules.BlockOptions) (rules []corsrules.CORSRule,
 			ID:             r.ID,
 			AllowedOrigins: r.AllowedOrigins,
 			AllowedMethods: r.AllowedMethods,
+			AllowedHeaders: slices.Clone(r.AllowedHeaders),
 			ExposeHeaders:  r.ExposeHeaders,
-		}
-		for _, name := range r.AllowedHeaders {
-			rule.AllowedHeaders = append(rule.AllowedHeaders, strings.ToLower(name))
 		}
 		if r.MaxAge != nil {
 			age := time.Duration(*r.MaxAge)
@@ -156,7 +154,13 @@ func (s *Config) check(opts corsrules.BlockOptions) (rules []corsrules.CORSRule,
 		}
 		rules = append(rules, rule)
 	}
-	return rules, append(faults, corsrules.CheckBlocks(rules, opts)...)
+	faults = append(faults, corsrules.CheckBlocks(rules, opts)...)
+	for _, rule := range rules {
+		for k, name := range rule.AllowedHeaders {
+			rule.AllowedHeaders[k] = strings.ToLower(name)
+		}
+	}
+	return rules, faults
 }
 
 // Rules implements Source.

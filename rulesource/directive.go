@@ -68,19 +68,27 @@ func ReadCaddyfile(text []byte, file string) ([]*Directive, error) {
 	if err != nil {
 		return nil, err
 	}
-	var found []*Directive
+	var found, faulty []*Directive
 	other := ""
 	for _, site := range sites {
 		for _, segment := range site.Segments {
 			for _, directive := range directivesIn(segment) {
 				directive.Site = strings.Join(site.GetKeysText(), ", ")
-				if directive.hasRules() {
+				switch {
+				case directive.hasRules():
 					found = append(found, directive)
-				} else {
+				case len(directive.blocks.faults) > 0:
+					faulty = append(faulty, directive)
+				case directive.other == "":
+					other = fmt.Sprintf(": that at %s:%d has no rules; give it rule blocks, or name a document", directive.File, directive.Line)
+				default:
 					other = fmt.Sprintf(": that at %s:%d has %q; name the document itself", directive.File, directive.Line, directive.other)
 				}
 			}
 		}
+	}
+	if len(found) == 0 {
+		found = faulty // which may be why
 	}
 	if len(found) == 0 {
 		return nil, fmt.Errorf("%s: no oss_cors directive has rule blocks or rules inline%s", file, other)
@@ -140,7 +148,7 @@ func readSnippet(tokens []caddyfile.Token) *Directive {
 	if d.Nesting() > 0 {
 		directive.blocks.fault(d, "the text ends inside of a block: write } at its end")
 	}
-	if !directive.hasRules() {
+	if !directive.hasRules() && len(directive.blocks.faults) == 0 {
 		directive.blocks.fault(d, "the directive does not have a rule block")
 	}
 	return directive
@@ -171,8 +179,20 @@ func (c *Directive) read(d *caddyfile.Dispenser) {
 	}
 }
 
-// otherOptions are those of oss_cors that are not about its rules.
-var otherOptions = []string{"bucket", "bucket_api", "shadow", "denied_origins", "debug_header", "debug_preflights"}
+// directiveOptions are those of oss_cors.
+var directiveOptions = []string{
+	"rule", "rules", "bucket", "bucket_api", "response_vary", "allow_credentials", "dialect", "name", "shadow",
+	"denied_origins", "debug_header", "debug_preflights",
+}
+
+// UnrecognizedByDirective says that oss_cors does not take an option, and which one is meant or can
+// be.
+func UnrecognizedByDirective(option string) string {
+	if corsrules.Closest(option, directiveOptions) == "" && meantOption(option) != "" {
+		return fmt.Sprintf("unrecognized option '%s': %s is an option of a rule: write it in rule { … }", option, meantOption(option))
+	}
+	return Unrecognized(option, "oss_cors", directiveOptions)
+}
 
 // option reads an option. Those that are not about the rules are for Caddy to check, if there
 // are such.
@@ -200,10 +220,13 @@ func (c *Directive) option(d *caddyfile.Dispenser) {
 			c.inline = readInline(d)
 			return
 		}
-		c.other = strings.Join(append([]string{option}, args...), " ")
+		if len(args) > 0 && args[0] == "inline" {
+			c.blocks.fault(d, "rules inline takes exactly one argument: the document; found %s", ArgumentCount(args[1:]))
+		}
+		c.other = asWritten(option, args)
 	default:
-		if !slices.Contains(otherOptions, option) {
-			c.blocks.fault(d, "oss_cors has no option %q", option)
+		if !slices.Contains(directiveOptions, option) {
+			c.blocks.fault(d, "%s", UnrecognizedByDirective(option))
 		}
 	}
 	d.RemainingArgs()

@@ -70,6 +70,26 @@ func TestReadCaddyfile(t *testing.T) {
 	}
 }
 
+// Of a directive whose rules are missing because of a fault, the fault is said.
+func TestReadCaddyfileWithoutRules(t *testing.T) {
+	for _, test := range []struct{ desc, text, want string }{
+		{"options of a rule", "a.example {\noss_cors / {\norigin *\nmethods GET\n}\n}",
+			"Caddyfile:3: unrecognized option 'origin': origin is an option of a rule: write it in rule { … }\nCaddyfile:4: unrecognized option 'methods': method is an option of a rule: write it in rule { … }"},
+		{"a misspelt option", "a.example {\noss_cors {\nrulez\n}\n}", "Caddyfile:3: unrecognized option 'rulez': did you mean rule?"},
+		{"rules inline without a document", "a.example {\noss_cors {\nrules inline\n}\n}", "Caddyfile:3: rules inline takes exactly one argument: the document; found 0 arguments"},
+		{"no rules at all", "a.example {\noss_cors {\n}\n}", "Caddyfile: no oss_cors directive has rule blocks or rules inline: that at Caddyfile:2 has no rules; give it rule blocks, or name a document"},
+		{"alone", "oss_cors {\norigin *\n}", "Caddyfile:2: unrecognized option 'origin': origin is an option of a rule: write it in rule { … }"},
+	} {
+		directives, err := ReadCaddyfile([]byte(test.text), "Caddyfile")
+		if err == nil {
+			_, err = directives[0].Configuration(true, false)
+		}
+		if err == nil || err.Error() != test.want {
+			t.Errorf("%s:\ngot  %v\nwant %s", test.desc, err, test.want)
+		}
+	}
+}
+
 // What is said of a rule's ID has its place.
 func TestPlaceOfAnID(t *testing.T) {
 	read := func(ids ...string) *Directive {

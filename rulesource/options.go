@@ -119,10 +119,18 @@ func oneArgument(d *caddyfile.Dispenser, name, what string, into *string) error 
 func oneUnshownArgument(d *caddyfile.Dispenser, name, what string, into *string) error {
 	args := d.RemainingArgs()
 	if len(args) != 1 {
-		return d.Errf("%s takes exactly one argument: %s; found %d arguments", name, what, len(args))
+		return d.Errf("%s takes exactly one argument: %s; found %s", name, what, ArgumentCount(args))
 	}
 	*into = args[0]
 	return nil
+}
+
+// ArgumentCount says how many arguments there are, for a message where one may be a secret.
+func ArgumentCount(args []string) string {
+	if len(args) == 1 {
+		return "1 argument"
+	}
+	return fmt.Sprintf("%d arguments", len(args))
 }
 
 func unmarshalRefresh(d *caddyfile.Dispenser, refresh *caddy.Duration) error {

@@ -54,7 +54,7 @@ func (c *OSSCredentials) unmarshal(d *caddyfile.Dispenser) error {
 	case c.Provider == "ecs_role" && len(values) == 1:
 		c.Role = values[0]
 	case c.Provider == "static" || len(values) > 0:
-		return d.Errf("%s; found %d arguments", credentialsSyntax, len(args)) // some may be secrets
+		return d.Errf("%s; found %s", credentialsSyntax, ArgumentCount(args)) // some may be secrets
 	}
 	return nil
 }
