@@ -45,7 +45,7 @@ func checkCures(t *testing.T, origin string) {
 
 // What people have written, and what it is made of.
 var curedOrigins = []string{
-	"*", "null", "https://*", "http*", "n*", "*.example.com", "*example.com", "https://*example.com", "https://my*example.com:8443",
+	"*", "null", "https://*", "http*", "n*", "*.example.com", "*://app.example.com", "h*p://[::1]:3000", "*tp://app.example.com/", "*://", "*example.com", "https://*example.com", "https://my*example.com:8443",
 	"https://app-*-team.vercel.app", "https://*.vercel.app", "app.example.com", "localhost:3000", "localhost:*", "//app.example.com",
 	"https:/app.example.com", "https//app.example.com", "http://https://app.example.com", "htps://app.example.com", "wss://app.example.com",
 	"HTTPS://App.Example.com/", "https://app.example.com/a?b#c", "https://app.example.com:443", "http://app.example.com:80/", "https://app.example.com:",
@@ -78,6 +78,24 @@ func TestCuresInARule(t *testing.T) {
 		}
 		if after := linted(t, slices.Concat(findings[0].cure, c.origins[1:])); len(after) > 0 {
 			t.Errorf("%q: after the cure: %v", c.origins, after)
+		}
+	}
+}
+
+// Of origins that differ in case alone, one is left where all advice is followed.
+func TestCuresOfOneOriginInTwoCases(t *testing.T) {
+	const lowerCase, mixedCase, upperCase = "https://app.example.com", "https://App.example.com", "https://APP.example.com"
+	for _, c := range []struct{ origins, want []string }{
+		{[]string{mixedCase, lowerCase}, []string{"remove it: the rule allows " + lowerCase + " already"}},
+		{[]string{lowerCase, mixedCase}, []string{"remove it: the rule allows " + lowerCase + " already", "remove this one"}},
+		{[]string{mixedCase, upperCase}, []string{"write " + lowerCase, "write " + lowerCase, "remove this one"}},
+	} {
+		var advice []string
+		for _, f := range linted(t, c.origins) {
+			advice = append(advice, f.Advice)
+		}
+		if !slices.Equal(advice, c.want) {
+			t.Errorf("%q: got %q, want %q", c.origins, advice, c.want)
 		}
 	}
 }

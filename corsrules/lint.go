@@ -40,7 +40,8 @@ const (
 	// LintNullOrigin: the origin null, which any page can send.
 	LintNullOrigin = "null-origin"
 
-	// LintNoScheme: an origin that does not say its scheme. Browsers always do.
+	// LintNoScheme: an origin that does not say its scheme, or has a * for it. Browsers always
+	// say it.
 	LintNoScheme = "no-scheme"
 
 	// LintUpperCase: an origin with upper-case letters, which browsers never send.
@@ -220,7 +221,8 @@ func (l *linter) origin(i, k int, origins []string) {
 	}
 	cure := originCure(origins[k])
 	added := slices.DeleteFunc(slices.Clone(cure), func(o string) bool {
-		return slices.ContainsFunc(slices.Delete(slices.Clone(origins), k, k+1), func(other string) bool { return covers(other, o) })
+		// In exact case: one with upper-case letters has advice of its own.
+		return slices.ContainsFunc(slices.Delete(slices.Clone(origins), k, k+1), func(other string) bool { return Match(other, o) })
 	})
 	for _, p := range problems {
 		switch {
@@ -246,6 +248,9 @@ func (l *linter) redundant(i int, element string, values []string, covered strin
 	for k, value := range values {
 		folded[k] = lower(value)
 		if first := slices.Index(folded[:k], folded[k]); first >= 0 {
+			if element == "AllowedOrigin" && values[k] == folded[k] && values[first] != folded[k] {
+				continue // that one is to be removed: see checkUpperCase
+			}
 			l.report(i, element, k, LintDuplicate,
 				fmt.Sprintf("the rule has the %s %s already", l.form.singular(element), quoteShort(values[first])),
 				"remove this one")

@@ -56,6 +56,9 @@ func originCure(origin string) []string {
 func cureOne(origin string) []string {
 	origin = lower(origin)
 	if checkNoScheme(origin).code != "" {
+		if _, rest, ok := strings.Cut(origin, "://"); ok {
+			origin = rest
+		}
 		origin = "https://" + origin
 	}
 	if !sendable(origin) {
@@ -105,16 +108,18 @@ func checkNull(origin string) originProblem {
 	}
 }
 
-// checkNoScheme finds patterns whose * stands for the scheme too.
+// checkNoScheme finds patterns whose * stands for the scheme. That of http*:// is not open: it
+// says http.
 func checkNoScheme(origin string) originProblem {
-	if origin == "*" || !strings.HasPrefix(origin, "*") || strings.Contains(origin, "://") || covers(origin, "null") {
+	scheme, _, ok := strings.Cut(lower(origin), "://")
+	isOpen, found := strings.HasPrefix(origin, "*"), " has no scheme: its * stands for that too"
+	if ok {
+		isOpen, found = Match(scheme, "http") && !strings.HasPrefix(scheme, "http"), " has a * for its scheme"
+	}
+	if origin == "*" || !isOpen || covers(origin, "null") {
 		return originProblem{}
 	}
-	return originProblem{
-		LintNoScheme,
-		quoteShort(origin) + " has no scheme: its * stands for that too, so that pages over plain http match",
-		"begin it with https://",
-	}
+	return originProblem{LintNoScheme, quoteShort(origin) + found + ", so that pages over plain http match", "begin it with https://"}
 }
 
 func checkUpperCase(origin string) originProblem {
