@@ -56,18 +56,21 @@ type HeaderChange struct {
 	After  string `json:"after"`
 }
 
-// Diff returns what changes for browsers when after takes the place of before. It looks at
-// the patterns themselves: every request that is decided otherwise is one that a Change is
-// about. It is an error if a Change depends on more than 300 combinations of header names.
-// Neither may be nil or Unavailable.
-func Diff(before, after *Ruleset) ([]Change, error) {
+// Diff compares what rules decide for OSS, as DialectOSS.Diff does.
+func Diff(before, after *Ruleset) ([]Change, error) { return DialectOSS.Diff(before, after) }
+
+// Diff returns what changes for browsers when after takes the place of before, and d decides.
+// It looks at the patterns themselves: every request that is decided otherwise, with an Origin
+// in lower case as browsers send it, is one that a Change is about. It is an error if a Change
+// depends on more than 300 combinations of header names. Neither may be nil or Unavailable.
+func (d Dialect) Diff(before, after *Ruleset) ([]Change, error) {
 	cells := map[string]*originCell{} // by the rules that allow the origin
 	var all []string
 	for _, c := range cellsOf(append(before.allOrigins(), after.allOrigins()...)) {
 		if !isOriginCell(c) {
 			continue
 		}
-		rulesBefore, rulesAfter := before.allowing(c.witness), after.allowing(c.witness)
+		rulesBefore, rulesAfter := before.allowing(c.witness, d), after.allowing(c.witness, d)
 		key := fmt.Sprint(rulesBefore, rulesAfter)
 		if cells[key] == nil {
 			changes, err := changesOf(before.pick(rulesBefore), after.pick(rulesAfter))
@@ -80,7 +83,7 @@ func Diff(before, after *Ruleset) ([]Change, error) {
 		all = append(all, c.label)
 	}
 	changes := mergeCells(cells, all)
-	if before.responseVary != after.responseVary {
+	if d == DialectOSS && before.responseVary != after.responseVary { // S3's allowed responses have Vary anyway
 		value := map[bool]string{true: "Origin"}
 		changes = append(changes, Change{Kind: NowDifferent, Origins: []string{"*"}, Methods: slices.Clone(Methods),
 			Response: []HeaderChange{{"Vary", value[before.responseVary], value[after.responseVary]}}})
@@ -107,11 +110,13 @@ func (rs *Ruleset) allOrigins() (origins []string) {
 	return origins
 }
 
-// allowing returns the indexes of the rules that allow an origin.
-func (rs *Ruleset) allowing(origin string) (rules []int) {
+// allowing returns the indexes of the rules that allow an origin where d decides.
+func (rs *Ruleset) allowing(origin string, d Dialect) (rules []int) {
 	search := rs.origins.search(origin)
 	for i, ok := search.next(); ok; i, ok = search.next() {
-		rules = append(rules, i)
+		if d == DialectOSS || rs.rules[i].allowsInCase(origin) {
+			rules = append(rules, i)
+		}
 	}
 	return rules
 }

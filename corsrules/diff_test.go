@@ -47,19 +47,54 @@ func TestDiff(t *testing.T) {
 	}
 }
 
+// For S3, a rule with upper-case letters in its origin does not match what browsers send, and
+// what is allowed has Vary in any case.
+func TestDiffForS3(t *testing.T) {
+	rules := func(vary bool, origins ...string) *Ruleset {
+		return Compile(&Configuration{ResponseVary: vary, Rules: []CORSRule{{AllowedOrigins: origins, AllowedMethods: []string{"GET"}}}})
+	}
+	about := func(kind, origin string) []Change {
+		return []Change{{Kind: kind, Origins: []string{origin}, Methods: []string{"GET"}}}
+	}
+	cases := []struct {
+		desc          string
+		before, after *Ruleset
+		want          []Change
+	}{
+		{"nothing", rules(false, "https://a.example"), rules(false, "https://a.example"), nil},
+		{"the case of a letter", rules(false, "https://A.example"), rules(false, "https://a.example"), about(NowAllowed, "https://a.example")},
+		{"the same in a pattern", rules(false, "https://*.example.com"), rules(false, "https://*.Example.com"), about(NowDenied, "https://*.example.com")},
+		{"what no browser sends", rules(false, "https://a.example"), rules(false, "https://a.example", "https://B.example"), nil},
+		{"vary", rules(false, "https://a.example"), rules(true, "https://a.example"), nil},
+	}
+	for _, c := range cases {
+		got, err := DialectS3.Diff(c.before, c.after)
+		if err != nil || fmt.Sprint(got) != fmt.Sprint(c.want) {
+			t.Errorf("%s: %v\n got %+v\nwant %+v", c.desc, err, got, c.want)
+		}
+	}
+}
+
 // Diff agrees with the decisions on requests of random documents: each one that is decided
 // otherwise is in a change, and each change is about such requests.
 func TestDiffAgreesWithDecisions(t *testing.T) {
+	for name, dialect := range map[string]Dialect{"oss": DialectOSS, "s3": DialectS3} {
+		t.Run(name, func(t *testing.T) { testDiffAgreesWithDecisions(t, dialect) })
+	}
+}
+
+func testDiffAgreesWithDecisions(t *testing.T, dialect Dialect) {
 	seed := rand.Uint64()
 	random := rand.New(rand.NewPCG(seed, 0))
 	for range 1000 {
 		before, after := Compile(randomRules(random)), Compile(randomRules(random))
-		changes, err := Diff(before, after)
+		changes, err := dialect.Diff(before, after)
 		if err != nil {
 			t.Fatal(seed, err)
 		}
 		for range 60 {
 			r := randomRequest(random)
+			r.dialect = dialect
 			kind := compareDecisions(before.Decide(r), after.Decide(r))
 			if kinds := kindsAbout(changes, r); kind != "" && !slices.Contains(kinds, kind) {
 				t.Fatalf("seed %d: %+v is now %s, and the changes are %+v\n%s%s", seed, r, kind, changes, before.Configuration().Marshal(), after.Configuration().Marshal())
@@ -67,6 +102,7 @@ func TestDiffAgreesWithDecisions(t *testing.T) {
 		}
 		for _, c := range changes {
 			for _, r := range examples(c) {
+				r.dialect = dialect
 				if kind := compareDecisions(before.Decide(r), after.Decide(r)); kind != c.Kind {
 					t.Fatalf("seed %d: %+v of %+v is now %q\n%s%s", seed, r, c, kind, before.Configuration().Marshal(), after.Configuration().Marshal())
 				}
@@ -187,7 +223,7 @@ func examples(c Change) (requests []Request) {
 	return requests
 }
 
-var diffAlphabet = []string{"a", "b", "ab", "a*", "*a", "a*b", "b*a", "ab*", "*ab", "a*a", "aba", "aa*", "*aa", "*", "ab*ab", "aba*", "*aba"}
+var diffAlphabet = []string{"a", "b", "ab", "a*", "*a", "a*b", "b*a", "ab*", "*ab", "a*a", "aba", "aa*", "*aa", "*", "ab*ab", "aba*", "*aba", "A", "aB", "a*B", "*A"}
 
 func randomRules(random *rand.Rand) *Configuration {
 	some := func(from []string, least int) (values []string) {

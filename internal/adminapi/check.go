@@ -109,8 +109,8 @@ func check(document []byte, opts corsrules.Options, inForce *corsrules.Configura
 	result.More = len(findings) - len(result.Findings)
 	if inForce != nil {
 		before := *inForce
-		before.ResponseVary = before.ResponseVary || policy.ResponseVary || isS3
-		changes, err := corsrules.Diff(corsrules.Compile(&before), corsrules.Compile(cfg))
+		before.ResponseVary = before.ResponseVary || policy.ResponseVary
+		changes, err := policy.Dialect.Diff(corsrules.Compile(&before), corsrules.Compile(cfg))
 		if err != nil {
 			result.ChangesError = err.Error()
 		}

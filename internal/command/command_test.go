@@ -152,6 +152,7 @@ func TestCommands(t *testing.T) {
 		{"diff-too-many", 2, []string{"diff", "one.caddyfile", "split.caddyfile"}},
 		{"diff-bad-rules", 2, []string{"diff", "-", "cors.xml"}},
 		{"diff-s3", 1, []string{"diff", "s3.json", "s3-many.json", "--dialect", "s3"}},
+		{"diff-s3-case", 1, []string{"diff", "s3-case.xml", "s3.caddyfile"}},
 		{"diff-no-file", 2, []string{"diff", "cors.xml", "missing.xml"}},
 		{"diff-one-argument", 2, []string{"diff", "cors.xml"}},
 		{"console-not-loopback", 2, []string{"console", "--listen", "0.0.0.0:2020"}},

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -48,7 +49,8 @@ func runDiff(cmd *cobra.Command, files []string) (same bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	changes, err := corsrules.Diff(corsrules.Compile(before.cfg), corsrules.Compile(after.cfg))
+	dialect := cmp.Or(before.policy.Dialect, after.policy.Dialect) // a document does not say it
+	changes, err := dialect.Diff(corsrules.Compile(before.cfg), corsrules.Compile(after.cfg))
 	if err != nil {
 		return false, err
 	}
