@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -81,10 +82,7 @@ func validBucket(name, path string) string {
 }
 
 func (b *Bucket) ofHost(host, path string) (bucket, key string) {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	host = strings.ToLower(host)
+	host = strings.ToLower((&url.URL{Host: host}).Hostname()) // an IPv6 address without its brackets
 	for _, domain := range b.Host {
 		domain = strings.ToLower(domain)
 		if host == domain {

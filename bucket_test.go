@@ -10,6 +10,7 @@ import (
 func TestBucket(t *testing.T) {
 	path := &Bucket{Path: true}
 	host := &Bucket{Host: []string{"Store.example", "other.example"}}
+	address := &Bucket{Host: []string{"127.0.0.1", "::1"}}
 	long := strings.Repeat("a", 63)
 	for _, c := range []struct {
 		by           *Bucket
@@ -54,6 +55,9 @@ func TestBucket(t *testing.T) {
 		{host, "one.store.example", "/../two/k", "", "../two/k"},
 		{host, "store.example", "/../two/k", "", "two/k"},
 		{host, "", "/two/k", "", "two/k"},
+		{address, "127.0.0.1:8080", "/two/k", "two", "k"},
+		{address, "[::1]:8080", "/two/k", "two", "k"},
+		{address, "[::1]", "/two/k", "two", "k"},
 	} {
 		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader("GET " + c.target + " HTTP/1.1\r\nHost: " + c.host + "\r\n\r\n")))
 		if err != nil {
