@@ -256,7 +256,8 @@ func (bs *buckets) Reports() []Report {
 		}
 	}
 	slices.SortFunc(reports, func(a, b Report) int { return cmp.Compare(a.Rules.Name, b.Rules.Name) })
-	return append(reports, Report{Rules: bs.other, Status: Status{Err: bs.outage.current()}})
+	outage := bs.outage.current()
+	return append(reports, Report{Rules: bs.other, Unavailable: outage != nil, Status: Status{Err: outage}})
 }
 
 // overflow counts for the buckets that have no counters of their own: those without a

@@ -69,7 +69,8 @@ func (d *Document) Status() Status {
 
 // Report returns what the document has in force.
 func (d *Document) Report() Report {
-	return Report{Rules: d.Rules(), Document: d.parsing.File, Status: d.Status()}
+	status, rules := d.Status(), d.Rules() // in this order: see remote.rules
+	return Report{Rules: rules, Document: d.parsing.File, Unavailable: rules != nil && rules.unavailable, Status: status}
 }
 
 // Load puts content in force if it is good; otherwise it returns the error of

@@ -99,6 +99,10 @@ type Report struct {
 	// Document is where the rules come from: a file's path, for instance.
 	Document string
 
+	// Unavailable: no rules are known, because they cannot be read: preflights are answered
+	// 503. Of many buckets, those that are not loaded.
+	Unavailable bool
+
 	Status Status
 }
 

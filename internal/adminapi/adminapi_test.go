@@ -178,6 +178,19 @@ func TestAdminRulesetsOfBuckets(t *testing.T) {
 	if all[0].Loaded == nil || all[1].Loaded != nil {
 		t.Errorf("loaded at %v and %v; want a time of good rules only", all[0].Loaded, all[1].Loaded)
 	}
+	if all[0].Unavailable || all[1].Unavailable || all[2].Unavailable {
+		t.Errorf("all can be read, and are unavailable: %+v", all)
+	}
+}
+
+func TestAdminRulesetsOfUnreadableBuckets(t *testing.T) {
+	site := serving(t, &rulesource.Directory{Path: filepath.Join(t.TempDir(), "missing")}, "")
+	if _, err := site.Source.Rules(t.Context(), "bucket-a"); err == nil {
+		t.Fatal("a bucket's rules in a directory that is missing can be read")
+	}
+	if all := rulesets(t); len(all) != 1 || all[0].Name != metrics.OtherBuckets || !all[0].Unavailable || all[0].LastError == "" {
+		t.Errorf("%+v", all)
+	}
 }
 
 func TestAdminRulesetsShadow(t *testing.T) {

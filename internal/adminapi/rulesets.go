@@ -35,6 +35,9 @@ type rulesetStatus struct {
 	Loaded    *time.Time `json:"loaded,omitempty"`
 	LastError string     `json:"last_error,omitempty"`
 
+	// Unavailable: preflights are answered 503, as no rules are known.
+	Unavailable bool `json:"unavailable,omitempty"`
+
 	// Denied counts by kind and reason.
 	Denied map[string]map[string]uint64 `json:"denied,omitempty"`
 
@@ -112,6 +115,7 @@ func statusOf(source rulesource.Source, report rulesource.Report) rulesetStatus 
 		NumberOfRules: rules.Len(),
 		Rules:         []ruleStatus{},
 		ResponseVary:  rules.ResponseVary(),
+		Unavailable:   report.Unavailable,
 	}
 	var sources []corsrules.CORSRule
 	if rules.Ruleset != nil {

@@ -21,8 +21,9 @@ const runningRulesets = `[
    "rules": [{"name": "app", "hits": {"preflight": 3, "actual": 4}}, {"name": "2", "hits": {"preflight": 0, "actual": 0}}],
    "denied": {"preflight": {"origin": 5, "method": 0}, "actual": {"method": 1}}},
   {"name": "bucket-b", "source": "directory", "document": "b.xml", "number_of_rules": 0, "rules": [], "last_error": "b.xml:1:1: bad\u001b[31m"},
-  {"name": "_other", "source": "storage", "number_of_rules": 0, "rules": [], "last_error": "storage: no answer"},
-  {"name": "photos", "source": "url", "document": "https://cdn.example.com/cors.xml", "number_of_rules": 0, "rules": [], "last_error": "no answer"},
+  {"name": "_other", "source": "storage", "number_of_rules": 0, "rules": [], "last_error": "storage: no answer", "unavailable": true},
+  {"name": "photos", "source": "url", "document": "https://cdn.example.com/cors.xml", "number_of_rules": 0, "rules": [], "last_error": "no answer", "unavailable": true},
+  {"name": "none", "source": "oss", "document": "oss://none", "number_of_rules": 0, "rules": [], "last_error": "no answer"},
   {"name": "kept", "source": "file", "document": "kept.xml", "number_of_rules": 1, "loaded": "2026-01-02T03:04:05Z", "rules": [{"name": "1"}], "last_error": "kept.xml:1:1: bad"}
 ]`
 

@@ -34,6 +34,7 @@ type rulesetStatus struct {
 	Rules         []ruleStatus                 `json:"rules"`
 	Loaded        *time.Time                   `json:"loaded,omitempty"`
 	LastError     string                       `json:"last_error,omitempty"`
+	Unavailable   bool                         `json:"unavailable,omitempty"`
 	Denied        map[string]map[string]uint64 `json:"denied,omitempty"`
 }
 
@@ -96,14 +97,14 @@ func (p *printer) status(rulesets []rulesetStatus) {
 func (r *rulesetStatus) consequence() string {
 	ofBuckets := r.Source == "directory" || r.Source == "storage"
 	switch {
-	case r.Loaded != nil || r.NumberOfRules > 0:
-		return "newer rules are not in force"
-	case ofBuckets && r.Document == "": // this stands for all buckets
+	case r.Unavailable && ofBuckets: // this stands for all buckets
 		return "buckets' rules cannot be read: those that are known stay in force, preflights for other buckets get 503"
-	case ofBuckets:
+	case r.Unavailable:
+		return "no rules are known, preflights get 503"
+	case ofBuckets && r.Loaded == nil && r.NumberOfRules == 0:
 		return "there are no earlier rules, and this bucket denies all"
 	}
-	return "no rules are known, preflights get 503"
+	return "newer rules are not in force"
 }
 
 func sum(counts map[string]uint64) (total uint64) {

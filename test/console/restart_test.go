@@ -10,6 +10,24 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
+// The page says what requests get while the rules cannot be read and none are known.
+func TestUnavailableRules(t *testing.T) {
+	tb := harness.StartTestbed(t, harness.TestbedConfig{})
+	tab := harness.NewTab(t)
+	run(t, tab, chromedp.Navigate(startConsole(t, tb.Admin)))
+	port := harness.FreePorts(t, 1)[0]
+	if err := harness.Load(tb.Admin, "{\nadmin "+strings.TrimPrefix(tb.Admin, "http://")+"\n}\n:"+port+` {
+		oss_cors {
+			rules url http://127.0.0.1:1/cors.xml
+			name away
+		}
+	}`); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, tab, `[...document.querySelectorAll('.ruleset')].some((set) => set.querySelector('.name').textContent === 'away' &&
+		[...set.querySelectorAll('.tag')].some((tag) => tag.textContent === 'preflights get 503'))`)
+}
+
 // The page says that Caddy has a new configuration, is away, or was started again, and goes on.
 func TestReloadLossAndRestart(t *testing.T) {
 	tb := harness.StartTestbed(t, harness.TestbedConfig{})

@@ -125,6 +125,7 @@ type status struct {
 	Name, Source, Document string
 	Loaded                 time.Time
 	LastError              string `json:"last_error"`
+	Unavailable            bool
 	Shadow                 *status
 }
 

@@ -63,6 +63,17 @@ func TestRulesURLNoneKnown(t *testing.T) {
 	p := newProxy(t, "rules url "+f.URL+"/cors.xml {\nrefresh 100ms\n}")
 	p.start(t)
 	p.waitFor(t, app, unavailable)
+	if s := p.status(t); !s.Unavailable || s.Shadow.Unavailable {
+		t.Errorf("preflights are answered 503, and the status is %+v", s)
+	}
 	f.answers(versioned(`"1"`, app))
 	p.waitFor(t, app, allowed)
+	if s := p.status(t); s.Unavailable {
+		t.Errorf("preflights are answered 200, and the status is %+v", s)
+	}
+	f.answers(says(503, ""))
+	harness.WaitUntil(t, "the trouble is told", func() bool { return p.status(t).LastError != "" })
+	if s := p.status(t); s.Unavailable {
+		t.Errorf("earlier rules are in force, and the status is %+v", s)
+	}
 }

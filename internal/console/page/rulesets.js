@@ -79,7 +79,8 @@ function updateRuleset(node, ruleset) {
 
 function tags(ruleset) {
   const tags = [{key: 'rules', kind: '', text: ruleset.name === '_other' ? 'all buckets that are not loaded' : plural(ruleset.number_of_rules, 'rule')}];
-  if (ruleset.last_error) tags.push({key: 'error', kind: 'bad', text: 'newer rules are not in force'});
+  if (ruleset.unavailable) tags.push({key: 'error', kind: 'bad', text: 'preflights get 503'});
+  else if (ruleset.last_error) tags.push({key: 'error', kind: 'bad', text: 'newer rules are not in force'});
   const reasons = new Map();
   for (const kind of Object.values(ruleset.denied ?? {})) {
     for (const [reason, n] of Object.entries(kind)) reasons.set(reason, (reasons.get(reason) ?? 0) + n);
