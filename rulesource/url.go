@@ -147,8 +147,11 @@ func (s *URL) fetch(ctx context.Context) ([]byte, error) {
 	defer resp.Body.Close()
 	switch status := resp.StatusCode; {
 	case status == http.StatusOK:
-	case status == http.StatusNotModified && s.content != nil:
+	case status == http.StatusNotModified && s.isLatest(resp.Header):
 		return s.content, nil
+	case status == http.StatusNotModified && s.content != nil:
+		s.content, s.etag, s.lastModified = nil, "", ""
+		return s.fetch(ctx)
 	case mayPass(status):
 		return nil, fmt.Errorf("the server answers %d %s", status, http.StatusText(status))
 	default:
@@ -160,6 +163,14 @@ func (s *URL) fetch(ctx context.Context) ([]byte, error) {
 	}
 	s.content, s.etag, s.lastModified = content, resp.Header.Get("ETag"), resp.Header.Get("Last-Modified")
 	return content, nil
+}
+
+// isLatest reports whether a response without a document is about the latest one. Many servers,
+// those of net/http among them, also say that a document was not modified where an older one has
+// taken its place; without an ETag, only Last-Modified tells.
+func (s *URL) isLatest(h http.Header) bool {
+	modified := h.Get("Last-Modified")
+	return s.content != nil && (s.etag != "" || modified == "" || modified == s.lastModified)
 }
 
 // fetchError returns an error of net/http's without the URL, which may have a secret.

@@ -200,6 +200,49 @@ func TestURL_refresh(t *testing.T) {
 	})
 }
 
+// A document that is older than the one before, as after a rollback, is in force within refresh,
+// too, whatever the server has instead of ETags.
+func TestURL_olderDocument(t *testing.T) {
+	dated := func(unix int64, origin string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			http.ServeContent(w, r, "cors.xml", time.Unix(unix, 0), strings.NewReader(string(documentFor(origin))))
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		server := newRuleServer(t, dated(2e9, app))
+		s, err := server.open(t, newEngine(), newLogged().Options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, step := range []struct {
+			desc     string
+			answer   http.HandlerFunc
+			want     string
+			requests int
+		}{
+			{"unchanged", dated(2e9, app), "", 1},
+			{"older", dated(1e9, other), "origin", 2},
+			{"unchanged again", dated(1e9, other), "origin", 1},
+			{"it is never sent", func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Last-Modified", "Thu, 01 Jan 1970 00:00:01 GMT")
+				w.WriteHeader(http.StatusNotModified)
+			}, "origin", 2},
+		} {
+			server.requests()
+			server.answers(step.answer)
+			time.Sleep(DefaultRemoteRefresh)
+			synctest.Wait()
+			expect(t, s, "", step.want, 0)
+			if requests := len(server.requests()); requests != step.requests {
+				t.Errorf("%s: %d requests", step.desc, requests)
+			}
+		}
+		if err := s.Reports()[0].Status.Err; err == nil || !strings.Contains(err.Error(), "304") {
+			t.Errorf("reported is %v", err)
+		}
+	})
+}
+
 // The first answer decides whether Caddy starts, and whether there are rules.
 func TestURL_firstAnswer(t *testing.T) {
 	for desc, c := range map[string]struct {
