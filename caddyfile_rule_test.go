@@ -58,9 +58,9 @@ func TestBadRuleBlocks(t *testing.T) {
 			[]string{"4: origin is empty: give an origin such as", "5: method is empty: give a method", "6: header is empty: give a header name", "7: expose is empty: give a header name", "8: max_age takes exactly one argument"}},
 		{"an option with a block", blocks(goodBlock + "\nheader {\nx-a\n}"), []string{"4: header is empty", "5: 'x-a' is in a block"}},
 		{"commas", blocks("origin https://a.example\nmethod GET, PUT\nheader Content-Type, X-A\nexpose ETag, X-B"), []string{
-			`3: method "GET," has a comma or another sign of a list: write GET`,
-			`4: header "Content-Type," has a comma or another sign of a list: write Content-Type`,
-			`5: expose "ETag," has a comma or another sign of a list: write ETag`,
+			`3: method "GET," has quotes, a comma or other signs around it: write GET`,
+			`4: header "Content-Type," has quotes, a comma or other signs around it: write Content-Type`,
+			`5: expose "ETag," has quotes, a comma or other signs around it: write ETag`,
 		}},
 		{"options whose variables are empty", blocks("origin {$NO_SUCH_VARIABLE}\nmethod {$NO_SUCH_VARIABLE}"), []string{"2: origin is empty", "3: method is empty"}},
 		{"options of the directive", blocks(goodBlock + "\nallow_credentials\nresponse_vary\ndialect s3\ndebug_header"), []string{

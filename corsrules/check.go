@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Each check returns what is wrong with a value and what to do, in words that follow its
@@ -50,8 +51,8 @@ func checkMethod(form Form, method string) string {
 		return quoted + " is not needed: preflights are answered without it; take it out"
 	case len(splitList(method)) > 1:
 		return quoted + " is a list: write each method " + form.apart("AllowedMethod")
-	case withoutSeparator(method) != "":
-		return quoted + hasSeparator + withoutSeparator(method)
+	case withoutSigns(method) != "":
+		return quoted + hasSigns + withoutSigns(method)
 	case !IsToken(method):
 		return quoted + " is not a method: write one of " + methodsInWords
 	case slices.Contains(forbiddenMethods, upper):
@@ -80,8 +81,8 @@ func checkBlockMethod(method string) string {
 		return quoted + " is not a method: list the methods, such as " + methodsInWords
 	case len(splitList(method)) > 1:
 		return quoted + " is a list: write each method " + FormBlocks.apart("AllowedMethod")
-	case withoutSeparator(method) != "":
-		return quoted + hasSeparator + withoutSeparator(method)
+	case withoutSigns(method) != "":
+		return quoted + hasSigns + withoutSigns(method)
 	case !IsToken(method):
 		return quoted + " is not a method: write a name such as GET"
 	case upper == "OPTIONS":
@@ -122,8 +123,8 @@ func notHeaderName(form Form, name, element string) string {
 	switch list := splitList(name); {
 	case len(list) > 1 && !slices.ContainsFunc(list, func(s string) bool { return !IsToken(s) }):
 		return fmt.Sprintf("%s is a list: write each name %s", quoteShort(name), form.apart(element))
-	case withoutSeparator(name) != "":
-		return quoteShort(name) + hasSeparator + withoutSeparator(name)
+	case withoutSigns(name) != "":
+		return quoteShort(name) + hasSigns + withoutSigns(name)
 	case strings.Contains(name, ":"):
 		return quoteShort(name) + " is not a header name: write what stands before the colon"
 	}
@@ -135,14 +136,18 @@ func splitList(list string) []string {
 	return strings.FieldsFunc(list, func(c rune) bool { return strings.ContainsRune(",;| \t\r\n", c) })
 }
 
-const hasSeparator = " has a comma or another sign of a list: write "
+const hasSigns = " has quotes, a comma or other signs around it: write "
 
-// withoutSeparator returns the one item of a list, if the list has signs around it; else "".
-func withoutSeparator(list string) string {
-	if items := splitList(list); len(items) == 1 && items[0] != list && IsToken(items[0]) {
-		return items[0]
+// withoutSigns returns a method or a header name without what a list or a web page has around it,
+// and "" if there is nothing around it, or more is wrong with it.
+func withoutSigns(value string) string {
+	bare := strings.TrimFunc(value, func(c rune) bool {
+		return strings.ContainsRune(",;|[](){}\"'` ", c) || c >= utf8.RuneSelf && !unicode.IsLetter(c) && !unicode.IsDigit(c)
+	})
+	if bare == value || !IsToken(bare) {
+		return ""
 	}
-	return ""
+	return bare
 }
 
 func checkMaxAge(seconds string) string {

@@ -161,7 +161,9 @@ func TestReports(t *testing.T) {
 		{"every method", method("*"), `2:70: AllowedMethod "*" is not a method: list GET, PUT, DELETE, POST and HEAD, each in an AllowedMethod of its own`},
 		{"PATCH", method("PATCH"), `2:70: AllowedMethod "PATCH" cannot be allowed here: OSS's rules know GET, PUT, DELETE, POST and HEAD only; take it out, or write the rules as rule blocks in the Caddyfile (rule { … }), which can have it`},
 		{"ALL", method("ALL"), `2:70: AllowedMethod "ALL" is not a method: list GET, PUT, DELETE, POST and HEAD, each in an AllowedMethod of its own`},
-		{"a method with a comma", method("GET,"), `2:70: AllowedMethod "GET," has a comma or another sign of a list: write GET`},
+		{"a method with a comma", method("GET,"), `2:70: AllowedMethod "GET," has quotes, a comma or other signs around it: write GET`},
+		{"a method in quotes", method(`"GET"`), `2:70: AllowedMethod "\"GET\"" has quotes, a comma or other signs around it: write GET`},
+		{"a method with what nobody sees", method("GET\u200b"), `2:70: AllowedMethod "GET\u200b" has quotes, a comma or other signs around it: write GET`},
 		{"TRACE", method("TRACE"), `2:70: AllowedMethod "TRACE" cannot be used by scripts in browsers: take it out`},
 		{"methods between bars", method("GET|HEAD"), `2:70: AllowedMethod "GET|HEAD" is a list: write each method in an AllowedMethod of its own`},
 		{"get", method("get"), `2:70: AllowedMethod "get" is not one of GET, PUT, DELETE, POST and HEAD: write GET, in upper case`},
@@ -169,7 +171,9 @@ func TestReports(t *testing.T) {
 
 		// Headers and seconds.
 		{"a list of headers", more("<AllowedHeader>Content-Type, Authorization</AllowedHeader>"), `3:16: AllowedHeader "Content-Type, Authorization" is a list: write each name in an AllowedHeader of its own`},
-		{"a header with a semicolon", more("<AllowedHeader>Content-Type;</AllowedHeader>"), `3:16: AllowedHeader "Content-Type;" has a comma or another sign of a list: write Content-Type`},
+		{"a header with a semicolon", more("<AllowedHeader>Content-Type;</AllowedHeader>"), `3:16: AllowedHeader "Content-Type;" has quotes, a comma or other signs around it: write Content-Type`},
+		{"every header, in quotes", more(`<AllowedHeader>"*"</AllowedHeader>`), `3:16: AllowedHeader "\"*\"" has quotes, a comma or other signs around it: write *`},
+		{"a header with a letter of another language", more("<AllowedHeader>x-é</AllowedHeader>"), `3:16: AllowedHeader "x-é" is not a header name: write letters, digits and -`},
 		{"a header with its value", more("<AllowedHeader>Content-Type: text/plain</AllowedHeader>"), `3:16: AllowedHeader "Content-Type: text/plain" is not a header name: write what stands before the colon`},
 		{"every header exposed", more("<ExposeHeader>*</ExposeHeader>"), `3:15: ExposeHeader "*" has a *: name each header that scripts may read, in an ExposeHeader of its own`},
 		{"a header that no script can set", more("<AllowedHeader>Accept-Encoding</AllowedHeader>"), `3:16: no browser asks for accept-encoding: scripts cannot set it: remove it (forbidden-header)`},
