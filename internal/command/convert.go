@@ -233,8 +233,8 @@ func withoutVary(cfg *corsrules.Configuration, text []byte, err error) ([]byte, 
 type s3Rule struct {
 	ID             string   `json:"ID,omitempty"`
 	AllowedHeaders []string `json:"AllowedHeaders,omitempty"`
-	AllowedMethods []string `json:"AllowedMethods"`
-	AllowedOrigins []string `json:"AllowedOrigins"`
+	AllowedMethods []string `json:"AllowedMethods,omitempty"`
+	AllowedOrigins []string `json:"AllowedOrigins,omitempty"`
 	ExposeHeaders  []string `json:"ExposeHeaders,omitempty"`
 	MaxAgeSeconds  *int     `json:"MaxAgeSeconds,omitempty"`
 }
@@ -250,8 +250,8 @@ func toS3JSON(cfg *corsrules.Configuration) ([]byte, error) {
 
 type ossRule struct {
 	ID            string   `json:"ID,omitempty"`
-	AllowedOrigin []string `json:"AllowedOrigin"`
-	AllowedMethod []string `json:"AllowedMethod"`
+	AllowedOrigin []string `json:"AllowedOrigin,omitempty"`
+	AllowedMethod []string `json:"AllowedMethod,omitempty"`
 	AllowedHeader []string `json:"AllowedHeader,omitempty"`
 	ExposeHeader  []string `json:"ExposeHeader,omitempty"`
 	MaxAgeSeconds *int     `json:"MaxAgeSeconds,omitempty"`

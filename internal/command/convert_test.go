@@ -184,3 +184,16 @@ func TestConvertOfAnotherFormWithAByteOrderMark(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What a rule of another product lacks is not written as null.
+func TestConvertOfARuleWithoutMethods(t *testing.T) {
+	f, err := parseAnyForm([]byte(`[{"origin": ["https://a.example"]}]`), "cors.json", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for form, write := range forms {
+		if _, err := write(f.cfg); err == nil || !strings.Contains(err.Error(), "the rule has no") {
+			t.Errorf("%s: %v", form, err)
+		}
+	}
+}
