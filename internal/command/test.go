@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -141,23 +142,13 @@ func readTests(file string) (*testFile, error) {
 		return nil, fmt.Errorf("%s is not a file of tests: YAML with the fields rules and tests is needed (caddy oss-cors test --help)", file)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %s", file, inOurTerms.Replace(err.Error()))
+		return nil, yamlError(file, err)
 	}
 	return tests, nil
 }
 
 // beginsTests matches what has a field of a file of tests, in YAML or in its form that is JSON.
 var beginsTests = regexp.MustCompile(`(?m)^[ {]*"?(rules|tests)"?[ ]*:`)
-
-// inOurTerms takes the names of Go types out of what package yaml says.
-var inOurTerms = strings.NewReplacer(
-	"yaml: unmarshal errors:\n  ", "",
-	"yaml: ", "",
-	"not found in type command.expectation", "is not one of a test",
-	"not found in type command.testFile", "is not one of a file of tests",
-	"into command.expectation", "as a test",
-	"into command.testFile", "as a file of tests",
-)
 
 func parseTests(text string) (*testFile, error) {
 	tests := new(testFile)
@@ -172,21 +163,27 @@ func parseTests(text string) (*testFile, error) {
 	if err := decoder.Decode(new(any)); !errors.Is(err, io.EOF) {
 		return nil, errors.New("there is more after the first YAML document")
 	}
-	if tests.Rules == "" || len(tests.Tests) == 0 {
-		return nil, errors.New("rules and tests are needed")
+	switch {
+	case tests.Rules == "":
+		return nil, errors.New("rules is needed: the file with the rules")
+	case len(tests.Tests) == 0:
+		return nil, errors.New("tests is needed: at least one test")
+	case tests.MaxRules < 0:
+		return nil, fmt.Errorf("max_rules is %d: a whole number from 1 is needed", tests.MaxRules)
 	}
 	lines, err := linesOfTests(text)
 	if err != nil {
 		return nil, err
 	}
+	var faults []error
 	for i := range tests.Tests {
 		test := &tests.Tests[i]
 		test.line = lines[i]
 		if problem := test.problem(); problem != "" {
-			return nil, fmt.Errorf("line %d: %s", test.line, problem)
+			faults = append(faults, fmt.Errorf("line %d: %s", test.line, problem))
 		}
 	}
-	return tests, nil
+	return tests, errors.Join(faults...)
 }
 
 // linesOfTests returns the line of each element of tests, in their order.
@@ -232,6 +229,9 @@ func (tests *testFile) compile(cmd *cobra.Command, file string) (*corsrules.Rule
 		path = filepath.Join(filepath.Dir(file), path)
 	}
 	rules, err := readRulesOf(cmd, path, tests.Site, corsrules.Options{MaxRules: tests.MaxRules}, policy)
+	if errors.As(err, new(*fs.PathError)) {
+		err = fmt.Errorf("rules of %s: %w", file, err)
+	}
 	if err != nil {
 		return nil, policy, err
 	}
