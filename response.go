@@ -59,7 +59,7 @@ func (w *responseWriter) setHeaders(status int) {
 func removeAccessControl(h http.Header) (removed bool) {
 	const prefix = "Access-Control-"
 	for key := range h {
-		if len(key) > len(prefix) && strings.EqualFold(key[:len(prefix)], prefix) {
+		if len(key) >= len(prefix) && strings.EqualFold(key[:len(prefix)], prefix) {
 			delete(h, key)
 			removed = true
 		}
