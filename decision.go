@@ -25,7 +25,7 @@ type decided struct {
 
 	// Other handlers may change these before the response is known. The target may hold a
 	// key: only its path is shown.
-	host, target string
+	method, host, target string
 
 	start    time.Time // of a preflight
 	denials  uint64    // how often, at least, this origin was denied for this reason
@@ -39,7 +39,7 @@ type decided struct {
 
 // decide decides a request by the rules in force for its bucket.
 func (h *Handler) decide(r *http.Request) *decided {
-	d := &decided{handler: h, r: r, request: h.site.Policy.Dialect.ReadRequest(r), host: r.Host, target: r.RequestURI}
+	d := &decided{handler: h, r: r, request: h.site.Policy.Dialect.ReadRequest(r), method: r.Method, host: r.Host, target: r.RequestURI}
 	if d.request.Kind == corsrules.Preflight {
 		d.start = time.Now()
 	}

@@ -223,6 +223,23 @@ func TestS3ActualRequests(t *testing.T) {
 	}
 }
 
+// What caches keep depends on the request's own method, and not on the one that decides.
+func TestS3CacheUnsafeResponses(t *testing.T) {
+	p := newProxy(t)
+	write(t, "cors.xml", appRules)
+	p.load(t, "oss_cors cors.xml {\ndialect s3\n}\nheader Cache-Control max-age=60\nrespond ok")
+	for _, test := range []struct {
+		method, decides string
+		unsafe          float64
+	}{{"GET", "DELETE", 1}, {"POST", "BLAH", 0}, {"PATCH", "GET", 0}} {
+		before := p.series(t)[of("cache_unsafe_responses_total", "cors.xml")]
+		p.ask(t, test.method+" /key HTTP/1.1", fromStranger, acrm+test.decides, "Content-Length: 0")
+		if got := p.series(t)[of("cache_unsafe_responses_total", "cors.xml")] - before; got != test.unsafe {
+			t.Errorf("%s with %s: %v are counted as unsafe; want %v", test.method, test.decides, got, test.unsafe)
+		}
+	}
+}
+
 // With dialect s3, every source takes documents of both stores, as S3 takes them.
 func TestS3Documents(t *testing.T) {
 	rule := element("AllowedOrigin", "https://%d.example.com") + element("AllowedOrigin", "") + element("AllowedMethod", "GET")

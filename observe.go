@@ -73,7 +73,7 @@ func (d *decided) observeResponse(h http.Header, status int, removed bool) {
 	if removed {
 		d.rules.Metrics.UpstreamHeadersRemoved()
 	}
-	if isCacheable(d.request.Method, status, h) && d.variesByOrigin() && !listHas(h["Vary"], "Origin") && !listHas(h["Vary"], "*") {
+	if isCacheable(d.method, status, h) && d.variesByOrigin() && !listHas(h["Vary"], "Origin") && !listHas(h["Vary"], "*") {
 		d.cacheUnsafe()
 	}
 	if d.decision.Outcome == corsrules.Denied {
@@ -90,7 +90,7 @@ func (d *decided) variesByOrigin() bool {
 	if d.decision.Outcome == corsrules.Allowed {
 		return d.decision.NamesOrigin()
 	}
-	return d.rules.AllowsMethod(d.request.Method)
+	return d.rules.AllowsMethod(d.method)
 }
 
 func (d *decided) cacheUnsafe() {
@@ -115,17 +115,24 @@ func shouldLog(n uint64) bool {
 // section 15.1).
 var cacheableStatuses = []int{200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501}
 
-// isCacheable reports whether shared caches are likely to keep a response, by its
-// Cache-Control: one with a lifetime, unless it is the server's error, or a public one.
+// isCacheable reports whether caches are likely to keep a response, and to use it again without
+// validation, by its Cache-Control: one with a lifetime, unless it is the server's error, or a
+// public one, unless its lifetime is 0. Validation is harmless: a 304 has the headers of its own
+// request, which take the place of those that are kept (RFC 9111, section 3.2).
 func isCacheable(method string, status int, h http.Header) bool {
 	control := h["Cache-Control"]
 	if len(control) == 0 || method != http.MethodGet && method != http.MethodHead ||
-		listHas(control, "no-store") || listHas(control, "private") {
+		listHas(control, "no-store") || listHas(control, "private") || listHas(control, "no-cache") {
 		return false
 	}
-	hasLifetime := listHas(control, "max-age") || listHas(control, "s-maxage")
+	hasLifetime, isStale := false, false
+	for _, name := range []string{"max-age", "s-maxage", "stale-while-revalidate"} {
+		seconds, has := listValue(control, name)
+		hasLifetime = hasLifetime || strings.Trim(seconds, "0") != ""
+		isStale = isStale || has && strings.Trim(seconds, "0") == ""
+	}
 	return hasLifetime && 200 <= status && status < 500 ||
-		listHas(control, "public") && slices.Contains(cacheableStatuses, status)
+		!isStale && listHas(control, "public") && slices.Contains(cacheableStatuses, status)
 }
 
 // logDenial logs a denial, with the request ID that the client was given, if that is known,

@@ -88,13 +88,20 @@ func addVary(h http.Header, list string) {
 // listHas reports whether a list header has an element. It ignores case and a value after
 // "=".
 func listHas(lines []string, element string) bool {
+	_, has := listValue(lines, element)
+	return has
+}
+
+// listValue returns what a list header has after an element and "=", without quotes. It ignores
+// case.
+func listValue(lines []string, element string) (value string, has bool) {
 	for _, line := range lines {
 		for field := range strings.SplitSeq(line, ",") {
-			name, _, _ := strings.Cut(field, "=")
+			name, value, _ := strings.Cut(field, "=")
 			if strings.EqualFold(strings.Trim(name, " \t"), element) {
-				return true
+				return strings.Trim(value, " \t\""), true
 			}
 		}
 	}
-	return false
+	return "", false
 }
