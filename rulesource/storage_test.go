@@ -228,7 +228,9 @@ func TestStorage_downInADeletion(t *testing.T) {
 		e := newEngine()
 		s := openStorage(t, e, newLogged().Options)
 		store(t, s, "b", app)
-		e.on = map[string]func(e *engine){"Delete oss_cors/b.xml": func(e *engine) { e.down, e.lies = errDown, true }}
+		e.set(func(e *engine) {
+			e.on = map[string]func(e *engine){"Delete oss_cors/b.xml": func(e *engine) { e.down, e.lies = errDown, true }}
+		})
 		if err := s.Delete(t.Context(), "b"); err == nil {
 			t.Error("it is said to have taken place")
 		}
