@@ -202,9 +202,9 @@ func (c *Directive) option(d *caddyfile.Dispenser) {
 		c.blocks.UnmarshalRule(d)
 		return
 	case "response_vary":
-		c.ResponseVary = true
+		c.ResponseVary = c.flag(d, option)
 	case "allow_credentials":
-		c.AllowCredentials = true
+		c.AllowCredentials = c.flag(d, option)
 	case "import":
 		c.blocks.fault(d, "import is for a whole Caddyfile: write here what it imports")
 	case "name":
@@ -232,6 +232,14 @@ func (c *Directive) option(d *caddyfile.Dispenser) {
 	d.RemainingArgs()
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 	}
+}
+
+// flag reads an option that takes no argument, and is true.
+func (c *Directive) flag(d *caddyfile.Dispenser, option string) bool {
+	if args := d.RemainingArgs(); len(args) > 0 {
+		c.blocks.fault(d, "%s takes no argument; found: %s", option, strings.Join(args, " "))
+	}
+	return true
 }
 
 func (c *Directive) hasRules() bool { return len(c.blocks.places) > 0 || c.inline != nil }

@@ -70,13 +70,15 @@ func TestReadCaddyfile(t *testing.T) {
 	}
 }
 
-// Of a directive whose rules are missing because of a fault, the fault is said.
-func TestReadCaddyfileWithoutRules(t *testing.T) {
+// A fault of the directive is said, also where its rules are missing because of that.
+func TestReadCaddyfileFaults(t *testing.T) {
 	for _, test := range []struct{ desc, text, want string }{
 		{"options of a rule", "a.example {\noss_cors / {\norigin *\nmethods GET\n}\n}",
 			"Caddyfile:3: unrecognized option 'origin': origin is an option of a rule: write it in rule { … }\nCaddyfile:4: unrecognized option 'methods': method is an option of a rule: write it in rule { … }"},
 		{"a misspelt option", "a.example {\noss_cors {\nrulez\n}\n}", "Caddyfile:3: unrecognized option 'rulez': did you mean rule?"},
 		{"rules inline without a document", "a.example {\noss_cors {\nrules inline\n}\n}", "Caddyfile:3: rules inline takes exactly one argument: the document; found 0 arguments"},
+		{"options that take no argument", "a.example {\noss_cors {\nrule {\norigin https://a.example\nmethod GET\n}\nallow_credentials false\nresponse_vary on\n}\n}",
+			"Caddyfile:7: allow_credentials takes no argument; found: false\nCaddyfile:8: response_vary takes no argument; found: on"},
 		{"no rules at all", "a.example {\noss_cors {\n}\n}", "Caddyfile: no oss_cors directive has rule blocks or rules inline: that at Caddyfile:2 has no rules; give it rule blocks, or name a document"},
 		{"alone", "oss_cors {\norigin *\n}", "Caddyfile:2: unrecognized option 'origin': origin is an option of a rule: write it in rule { … }"},
 	} {
