@@ -31,7 +31,7 @@ const (
 
 // logFindings warns of what is valid in rules that were just loaded, and may be a mistake.
 func (d *Document) logFindings(findings []corsrules.Finding) {
-	if d.opts.ResponseVary || d.opts.Dialect == corsrules.DialectS3 { // all of whose answers have Vary
+	if d.opts.ResponseVary || d.opts.Dialect == corsrules.DialectS3 { // what it allows has Vary anyway
 		findings = withoutVary(findings)
 	}
 	warn(d.log(), findings)

@@ -97,7 +97,7 @@ func check(document []byte, opts corsrules.Options, inForce *corsrules.Configura
 	} else if err == nil {
 		result.Caddyfile = string(text)
 	}
-	isS3 := policy.Dialect == corsrules.DialectS3 // all of whose answers have Vary
+	isS3 := policy.Dialect == corsrules.DialectS3 // what it allows has Vary anyway
 
 	if isS3 || policy.ResponseVary && cfg.Form != corsrules.FormBlocks { // which say it themselves
 		cfg.ResponseVary = true
