@@ -153,3 +153,26 @@ func TestBuckets_findingsAreLookedForAfterwards(t *testing.T) {
 	}
 	s.findings.mu.Unlock()
 }
+
+// FuzzBucketContent: whatever a tenant has written, loading it and looking for findings does not
+// panic. That happens in a goroutine of its own, in which a panic ends Caddy.
+func FuzzBucketContent(f *testing.F) {
+	const rule = `<CORSRule><AllowedOrigin>%s</AllowedOrigin><AllowedMethod>GET</AllowedMethod><AllowedHeader>%s</AllowedHeader></CORSRule>`
+	for _, origins := range [][2]string{{"*", "https://a*.example.com"}, {"http://[::1]:*", "null"}, {"https://App.example.com/", "https://bücher.example:443"}, {"https://*.github.io", "*://*.co.uk:99999"}} {
+		f.Add(fmt.Appendf(nil, "<CORSConfiguration>"+rule+rule+"</CORSConfiguration>", origins[0], "*", origins[1], "x-*"))
+	}
+	f.Add([]byte(`[{"AllowedOrigins":["https://a.example.com,https://b.example.com",""],"AllowedMethods":["GET","PUT"],"MaxAgeSeconds":5}]`))
+	bs := &buckets{file: func(bucket string) string { return bucket + ".xml" }, dialect: corsrules.DialectAny, nameRulesByNumber: true}
+	f.Fuzz(func(t *testing.T, content []byte) {
+		parsed, lint := bs.parse("bucket", content)
+		if parsed.err != nil {
+			_ = brief(parsed.err).Error()
+			return
+		}
+		for _, finding := range lint(parsed.rules) {
+			if text := finding.String(); !strings.HasPrefix(text, "bucket.xml:") {
+				t.Errorf("no place: %s", text)
+			}
+		}
+	})
+}

@@ -21,6 +21,7 @@ var fuzzTargets = []struct{ target, dir, meets string }{
 	{"FuzzDifferential", "corsrules", "the same, made to nearly match; compared with a second, simple implementation"},
 	{"FuzzBucket", ".", "Host, path and placeholder that a bucket's name is taken from"},
 	{"FuzzDirective", ".", "operators' Caddyfiles"},
+	{"FuzzBucketContent", "rulesource", "tenants' documents, and what lint finds in them"},
 	{"FuzzReadSnippet", "rulesource", "candidate rule blocks that the console sends"},
 	{"FuzzIsRequest", "bucketapi", "queries that may be the bucket API's"},
 	{"FuzzAuthorization", "bucketapi", "Authorization, query and headers of requests that nobody signed"},
