@@ -64,7 +64,7 @@ type bucketFindings struct {
 }
 
 // logFindings warns of what may be a mistake in a bucket's content that was just loaded. lint
-// takes longer than parsing, so no request may wait for it. Most documents do not say
+// takes longer than parsing: a write waits for it, but no request that needs the rules. Most documents do not say
 // ResponseVary, and the metrics tell where that does harm: it is left out.
 func (bs *buckets) logFindings(name string, content *parsedContent, lint func(*corsrules.Ruleset) []corsrules.Finding) {
 	if content.err != nil || !bs.findings.look(name, content.sum, bs.now()) {
