@@ -144,7 +144,7 @@ func withoutSigns(value string) string {
 	bare := strings.TrimFunc(value, func(c rune) bool {
 		return strings.ContainsRune(",;|[](){}\"'` ", c) || c >= utf8.RuneSelf && !unicode.IsLetter(c) && !unicode.IsDigit(c)
 	})
-	if bare == value || !IsToken(bare) {
+	if bare == value || !IsToken(bare) || hasPlaceholder(value) {
 		return ""
 	}
 	return bare
