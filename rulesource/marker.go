@@ -68,8 +68,12 @@ func (m *marker) require(ctx context.Context) error {
 	return m.make(ctx)
 }
 
-// check reports whether the marker is there. It returns an error where it should be.
+// check reports whether the marker is there. It returns an error where it should be: where it
+// was before the storage is called, since it may be made meanwhile.
 func (m *marker) check(ctx context.Context) (bool, error) {
+	m.mu.Lock()
+	wasSeen := m.seen
+	m.mu.Unlock()
 	_, err := m.storage.Load(ctx, m.key)
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -79,7 +83,7 @@ func (m *marker) check(ctx context.Context) (bool, error) {
 		return true, nil
 	case !errors.Is(err, fs.ErrNotExist):
 		return false, fmt.Errorf("the storage's marker %s: %w", m.key, err)
-	case m.seen:
+	case wasSeen:
 		return false, fmt.Errorf("the storage's marker %s is gone: the storage cannot be reached, was emptied, or is another one; if it is as it should be, run caddy reload --force", m.key)
 	}
 	return false, nil

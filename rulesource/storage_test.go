@@ -253,6 +253,25 @@ func TestStorage_storedMeanwhile(t *testing.T) {
 	})
 }
 
+// A marker that is made while somebody looks for it is not gone.
+func TestStorage_markerMadeMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEngine()
+		s := openStorage(t, e, newLogged().Options)
+		synctest.Wait()
+		e.set(func(e *engine) {
+			delete(e.values, "oss_cors/.oss_cors")
+			s.marker.seen = false
+			e.on = map[string]func(e *engine){"Load oss_cors/.oss_cors": func(e *engine) {
+				s.marker.mu.Lock()
+				defer s.marker.mu.Unlock()
+				s.marker.seen = true // by another request, which has found none either
+			}}
+		})
+		store(t, s, "b", app)
+	})
+}
+
 // A storage that was emptied is not filled again by whoever writes first: it may be another
 // one. It is taken as it is when a configuration is loaded.
 func TestStorage_emptied(t *testing.T) {
