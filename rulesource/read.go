@@ -43,8 +43,14 @@ func callWithin[T any](ctx context.Context, slots chan struct{}, call func() (T,
 	done := make(chan result, 1)
 	go func() {
 		defer func() { <-slots }()
-		value, err := call()
-		done <- result{value, err}
+		var r result
+		defer func() {
+			if p := recover(); p != nil {
+				r.err = fmt.Errorf("panic: %v", p)
+			}
+			done <- r
+		}()
+		r.value, r.err = call()
 	}()
 	select {
 	case r := <-done:

@@ -190,5 +190,10 @@ func TestCallWithin(t *testing.T) {
 		if value, _ := within(at); value != "value" {
 			t.Errorf("after it has returned, another: %q", value)
 		}
+		for range 2 { // the first one does not keep the slot
+			if _, err := within(func() (string, error) { panic("a fault") }); err == nil || err.Error() != "panic: a fault" {
+				t.Errorf("a panic: %v", err)
+			}
+		}
 	})
 }
