@@ -363,6 +363,7 @@ func TestFreshness_agesAreOfTheClockThatIsHandedIn(t *testing.T) {
 		expect(t, s, "loaded", "", 0)
 		expect(t, s, "absent", "no_rules", 0)
 		expect(t, s, "broken", "unreachable", 0)
+		synctest.Wait() // reads look at the clock a last time
 		now += refresh
 		expect(t, s, "loaded", "origin", 0)
 		expect(t, s, "absent", "", 0)
