@@ -97,7 +97,7 @@ func (b *bucket) dropIfUnused() {
 	}
 	b.document.close()
 	b.gone = true
-	b.buckets.loaded.Delete(b.name)
+	b.buckets.forget(b)
 }
 
 func (b *bucket) close() {

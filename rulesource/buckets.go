@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"iter"
 	"maps"
 	"slices"
 	"strconv"
@@ -54,11 +53,9 @@ type buckets struct {
 	other                      *Rules    // for all buckets without a document
 	findings                   bucketFindings
 
-	loaded sync.Map // *bucket by name: those that have a document
-
-	mu       sync.Mutex // guards what follows, and moves from one map to the other
-	unloaded map[string]*bucket
-	closed   bool
+	mu               sync.RWMutex       // guards what follows
+	loaded, unloaded map[string]*bucket // those that have a document, and the others
+	closed           bool
 }
 
 // open begins to serve until ctx is done.
@@ -69,7 +66,7 @@ func (bs *buckets) open(ctx context.Context, options RefreshOptions, opts *Optio
 	}
 	bs.ctx, bs.opts, bs.maxRules = ctx, opts, options.MaxRules
 	bs.now = newClock()
-	bs.unloaded = map[string]*bucket{}
+	bs.loaded, bs.unloaded = map[string]*bucket{}, map[string]*bucket{}
 	bs.unloadedReads, bs.loadedReads = make(chan struct{}, maxReads/2), make(chan struct{}, maxReads/2)
 	bs.outage.buckets = bs
 	bs.overflow = &overflow{
@@ -102,24 +99,32 @@ func (bs *buckets) Rules(ctx context.Context, name string) (*Rules, error) {
 
 // get returns the bucket of a name.
 func (bs *buckets) get(name string) (*bucket, error) {
-	if b, ok := bs.loaded.Load(name); ok {
-		return b.(*bucket), nil
+	bs.mu.RLock()
+	b := bs.known(name)
+	bs.mu.RUnlock()
+	if b != nil {
+		return b, nil
 	}
 	bs.mu.Lock()
 	defer bs.mu.Unlock()
-	if b := bs.unloaded[name]; b != nil {
+	if b := bs.known(name); b != nil { // since a moment ago
 		return b, nil
-	}
-	if b, ok := bs.loaded.Load(name); ok { // since a moment ago
-		return b.(*bucket), nil
 	}
 	if len(bs.unloaded) >= maxUnloaded && !bs.evict() {
 		return nil, fmt.Errorf("bucket %s: its rules cannot be read while those of %d other buckets are", name, maxUnloaded)
 	}
 	name = strings.Clone(name) // a request's strings keep all of its header in memory
-	b := &bucket{buckets: bs, name: name, freshAsOf: never}
+	b = &bucket{buckets: bs, name: name, freshAsOf: never}
 	bs.unloaded[name] = b
 	return b, nil
+}
+
+// known returns the bucket of a name, or nil. The caller holds the lock.
+func (bs *buckets) known(name string) *bucket {
+	if b := bs.loaded[name]; b != nil {
+		return b
+	}
+	return bs.unloaded[name]
 }
 
 // evict forgets some bucket that is not loaded or being read, and reports whether it found
@@ -150,7 +155,7 @@ func (bs *buckets) place(b *bucket) {
 	bs.mu.Lock()
 	defer bs.mu.Unlock()
 	if b.document != nil {
-		bs.loaded.Store(b.name, b)
+		bs.loaded[b.name] = b
 		delete(bs.unloaded, b.name)
 		return
 	}
@@ -158,14 +163,21 @@ func (bs *buckets) place(b *bucket) {
 		bs.evict()
 	}
 	bs.unloaded[b.name] = b
-	bs.loaded.Delete(b.name)
+	delete(bs.loaded, b.name)
 }
 
-// all goes through the loaded buckets.
-func (bs *buckets) all() iter.Seq[*bucket] {
-	return func(yield func(*bucket) bool) {
-		bs.loaded.Range(func(_, b any) bool { return yield(b.(*bucket)) })
-	}
+// forget forgets a loaded bucket. The caller holds the bucket's lock.
+func (bs *buckets) forget(b *bucket) {
+	bs.mu.Lock()
+	defer bs.mu.Unlock()
+	delete(bs.loaded, b.name)
+}
+
+// all returns the loaded buckets.
+func (bs *buckets) all() []*bucket {
+	bs.mu.RLock()
+	defer bs.mu.RUnlock()
+	return slices.Collect(maps.Values(bs.loaded))
 }
 
 // written puts in force what was written to a bucket's document: content, or nil if it was
@@ -226,7 +238,7 @@ func (bs *buckets) dropUnused() {
 			if bs.outage.current() != nil { // they could not be loaded again
 				continue
 			}
-			for b := range bs.all() {
+			for _, b := range bs.all() {
 				b.dropIfUnused()
 			}
 		}
@@ -239,7 +251,7 @@ func (bs *buckets) close() {
 	}
 	bs.mu.Lock()
 	bs.closed = true // a document that is loaded from here on has no counters
-	all := slices.AppendSeq(slices.Collect(bs.all()), maps.Values(bs.unloaded))
+	all := slices.AppendSeq(slices.Collect(maps.Values(bs.loaded)), maps.Values(bs.unloaded))
 	bs.mu.Unlock()
 	for _, b := range all {
 		b.close()
@@ -250,7 +262,7 @@ func (bs *buckets) close() {
 // Reports implements Reporter.
 func (bs *buckets) Reports() []Report {
 	var reports []Report
-	for b := range bs.all() {
+	for _, b := range bs.all() {
 		if report := b.report(); report.Rules != nil {
 			reports = append(reports, report)
 		}

@@ -31,9 +31,8 @@ func (o *outage) failed(err error) {
 	}
 	o.buckets.overflow.handle.Failed()
 	message := "CORS rules of buckets cannot be read; none are loaded"
-	for range o.buckets.all() {
+	if len(o.buckets.all()) > 0 {
 		message = "CORS rules of buckets cannot be read; those that are loaded stay in force"
-		break
 	}
 	o.buckets.opts.Logger.Error(message, zap.Error(err))
 }
