@@ -16,8 +16,8 @@ func TestScale(t *testing.T) {
 	p := scale.NewProxy(t, 10_000)
 	u := p.Use(t)
 	u.Log(t)
-	if u.Grown > 4*p.Bytes {
-		t.Errorf("resident memory grew by more than 4 times the XML")
+	if u.Grown > 3*p.Bytes {
+		t.Errorf("resident memory grew by more than 3 times the XML")
 	}
 	if u.Rest > 0.02 {
 		t.Error("more than 2% of a core at rest")
