@@ -58,6 +58,8 @@ func TestBucket(t *testing.T) {
 		{address, "127.0.0.1:8080", "/two/k", "two", "k"},
 		{address, "[::1]:8080", "/two/k", "two", "k"},
 		{address, "[::1]", "/two/k", "two", "k"},
+		{address, "[127.0.0.1]", "/two/k", "", "two/k"},
+		{address, "[127.0.0.1]:8080", "/two/k", "", "two/k"},
 	} {
 		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader("GET " + c.target + " HTTP/1.1\r\nHost: " + c.host + "\r\n\r\n")))
 		if err != nil {

@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"slices"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -45,7 +44,7 @@ func adapted(t *testing.T, tb *harness.Testbed) []byte {
 func (s *soak) post(t *testing.T, config []byte, status int) {
 	t.Helper()
 	response, err := s.tryPost(config)
-	if errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF) {
+	if harness.WasDropped(err) {
 		response, err = s.tryPost(config)
 	}
 	if err != nil {

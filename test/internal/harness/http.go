@@ -71,7 +71,8 @@ var FreshClient = &http.Client{Timeout: Patience, Transport: &http.Transport{Dis
 
 // WasDropped reports whether no handler has seen the request that failed so. On a reload,
 // Linux resets connections that wait for the old configuration's listener to accept them,
-// and Go's server closes those whose request it reads after its shutdown has begun.
+// and Go's server closes those whose request it reads after its shutdown has begun. EPIPE is a
+// reset that came before the request was written.
 func WasDropped(err error) bool {
-	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF)
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.EOF)
 }
