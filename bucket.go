@@ -84,7 +84,7 @@ func validBucket(name, path string) string {
 func (b *Bucket) ofHost(host, path string) (bucket, key string) {
 	bracketed := strings.HasPrefix(host, "[")
 	host = strings.ToLower((&url.URL{Host: host}).Hostname()) // an IPv6 address without its brackets
-	if bracketed && !strings.Contains(host, ":") { // which nothing else has (RFC 3986, section 3.2.2)
+	if bracketed && !strings.Contains(host, ":") {            // which nothing else has (RFC 3986, section 3.2.2)
 		return "", path
 	}
 	for _, domain := range b.Host {

@@ -215,13 +215,15 @@ func (bs *buckets) parse(name string, content []byte) (*parsedContent, func(*cor
 	return &parsedContent{sum: sha256.Sum256(content), rules: corsrules.Compile(cfg)}, lint
 }
 
-// newDocument returns a document for a bucket.
+// newDocument returns a document for a bucket. Requests that are under way when the
+// configuration ends are still counted: the next configuration shares the counters of a handle
+// that is closed.
 func (bs *buckets) newDocument(name string) *bucketDocument {
 	bs.mu.Lock()
 	defer bs.mu.Unlock()
-	d := &bucketDocument{buckets: bs, name: name}
-	if !bs.closed {
-		d.handle = bs.opts.Store.OpenBucket(name, bs.opts.metricsOptions())
+	d := &bucketDocument{buckets: bs, name: name, handle: bs.opts.Store.OpenBucket(name, bs.opts.metricsOptions())}
+	if bs.closed {
+		d.close()
 	}
 	return d
 }
@@ -250,7 +252,7 @@ func (bs *buckets) close() {
 		return
 	}
 	bs.mu.Lock()
-	bs.closed = true // a document that is loaded from here on has no counters
+	bs.closed = true
 	all := slices.AppendSeq(slices.Collect(maps.Values(bs.loaded)), maps.Values(bs.unloaded))
 	bs.mu.Unlock()
 	for _, b := range all {

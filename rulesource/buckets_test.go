@@ -294,3 +294,26 @@ func TestDirectory_notARegularFile(t *testing.T) {
 		expect(t, s, bucket, "", time.Second)
 	}
 }
+
+// A request that is under way when its configuration ends is counted, also if it loads the
+// bucket's rules only then.
+func TestBuckets_countedAfterTheEnd(t *testing.T) {
+	l := newLogged()
+	old, documents := openShelf(t, time.Hour, l.Options)
+	documents.put("b", app)
+	next, nextDocuments := openShelf(t, time.Hour, l.Options)
+	nextDocuments.put("b", app)
+	old.close()
+
+	for _, s := range []*Directory{old, next} {
+		rules, err := s.Rules(t.Context(), "b")
+		if err != nil {
+			t.Fatal(err)
+		}
+		rules.Count(metrics.Actual, rules.Decide(fromApp), app)
+	}
+	rules, _ := next.Rules(t.Context(), "b")
+	if hits := rules.hits[0].Hits(metrics.Actual); hits != 2 {
+		t.Errorf("%d of 2 requests are counted", hits)
+	}
+}
