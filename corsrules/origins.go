@@ -34,14 +34,16 @@ func (p *originPattern) matches(origin string) bool {
 }
 
 func newOrigins(rules []Rule) origins {
-	stars, all := 0, 0
+	patterns, all := 0, 0
 	for _, r := range rules {
 		all += len(r.origins)
 		for _, origin := range r.origins {
-			stars += strings.Count(origin, "*")
+			if strings.Contains(origin, "*") {
+				patterns++
+			}
 		}
 	}
-	o := origins{listed: make([]listing, 0, all-stars), patterns: make([]originPattern, 0, stars)}
+	o := origins{listed: make([]listing, 0, all-patterns), patterns: make([]originPattern, 0, patterns)}
 	for i, r := range rules {
 		for _, origin := range r.origins {
 			origin = lower(origin)

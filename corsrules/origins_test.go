@@ -25,6 +25,7 @@ func TestSearch(t *testing.T) {
 		{[][]string{{"https://*.example.com"}, {app}}, app, []int{0, 1}},
 		{[][]string{{"https://app.exa*"}, {"https://*.exam"}, {"h*m"}}, app, []int{0, 2}},
 		{[][]string{{app, app}, {"*", "*"}, {app, "*", app}, {"*"}}, app, []int{0, 1, 2, 3}},
+		{[][]string{{"https://*.*", "**", app}}, app, []int{0}}, // which Parse refuses, and Compile does not check
 		{nil, app, nil},
 	}
 	for _, test := range tests {
