@@ -241,7 +241,7 @@ func TestDirectory_missingIsUnreachableAndMayComeLater(t *testing.T) {
 	})
 }
 
-// That there is no document is certain only while there is a directory, however a read finds out.
+// A bucket has no document only if the directory exists, whichever look of a read finds that out.
 func TestDirectory_absence(t *testing.T) {
 	for desc, dir := range map[string]string{"a directory": t.TempDir(), "none": filepath.Join(t.TempDir(), "missing")} {
 		document := directoryFile{regularFile(filepath.Join(dir, "bucket.xml")), dir}

@@ -15,18 +15,18 @@ const (
 	// maxFindings is how many findings one log line has: as many as a person reads.
 	maxFindings = 10
 
-	// maxFindingBuckets is how many buckets' documents are warned of in findingsTime, and
-	// maxFindingContents how many contents of a bucket are looked through: as many as an
-	// operator looks into. Whoever writes one bucket's rules cannot use up the others'
-	// lines, or more of a core than a thousandth: the worst content takes 0.1 s.
-	maxFindingBuckets  = 100
-	maxFindingContents = 10
+	// maxFindingBuckets is how many buckets' documents are warned of in findingsPeriod, and
+	// maxLintedContents how many contents of a bucket are linted: as many as an operator
+	// looks into. Whoever writes one bucket's rules cannot use up the others' lines, or more
+	// of a core than a thousandth.
+	maxFindingBuckets = 100
+	maxLintedContents = 10
 
-	// maxLookedThrough bounds of how many buckets it is remembered what was looked through,
-	// which takes 5 MB. Others are not looked through.
-	maxLookedThrough = 100_000
+	// maxLintedBuckets bounds the memory for the count of linted contents. The documents of
+	// further buckets are not linted.
+	maxLintedBuckets = 100_000
 
-	findingsTime = time.Hour
+	findingsPeriod = time.Hour
 )
 
 // logFindings warns of what is valid in rules that were just loaded, and may be a mistake.
@@ -55,26 +55,26 @@ func warn(log *zap.Logger, findings []corsrules.Finding) {
 		zap.Strings("first", shown))
 }
 
-// bucketFindings are what was looked through, and warned of, since a time.
+// bucketFindings are what was linted, and warned of, since a time.
 type bucketFindings struct {
 	mu     sync.Mutex
 	since  time.Duration
-	looked map[string]int               // how many contents, by bucket
+	linted map[string]int               // how many contents, by bucket
 	warned map[string][sha256.Size]byte // the sum of the last content, by bucket
 }
 
 // logFindings warns of what may be a mistake in a bucket's content that was just loaded. lint
-// takes longer than parsing: a write waits for it, but no request that needs the rules. Most documents do not say
-// ResponseVary, and the metrics tell where that does harm: it is left out.
+// takes longer than parsing: a write waits for it, but no request that needs the rules. Most
+// documents do not say ResponseVary, and the metrics tell where that does harm: it is left out.
 func (bs *buckets) logFindings(name string, content *parsedContent, lint func(*corsrules.Ruleset) []corsrules.Finding) {
-	if content.err != nil || !bs.findings.look(name, content.sum, bs.now()) {
+	if content.err != nil || !bs.findings.mayLint(name, content.sum, bs.now()) {
 		return
 	}
 	findings := withoutVary(lint(content.rules))
 	if len(findings) == 0 {
 		return
 	}
-	wanted, full := bs.findings.warn(name, content.sum)
+	wanted, full := bs.findings.mayWarn(name, content.sum)
 	if !wanted {
 		return
 	}
@@ -85,24 +85,24 @@ func (bs *buckets) logFindings(name string, content *parsedContent, lint func(*c
 	}
 }
 
-// look reports whether a content may be looked through, which is then counted.
-func (f *bucketFindings) look(name string, sum [sha256.Size]byte, now time.Duration) bool {
+// mayLint reports whether a content may be linted, which is then counted.
+func (f *bucketFindings) mayLint(name string, sum [sha256.Size]byte, now time.Duration) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.looked == nil || now-f.since >= findingsTime {
-		f.since, f.looked, f.warned = now, map[string]int{}, map[string][sha256.Size]byte{}
+	if f.linted == nil || now-f.since >= findingsPeriod {
+		f.since, f.linted, f.warned = now, map[string]int{}, map[string][sha256.Size]byte{}
 	}
-	contents := f.looked[name]
-	if f.warned[name] == sum || contents == maxFindingContents || contents == 0 && len(f.looked) == maxLookedThrough {
+	contents := f.linted[name]
+	if f.warned[name] == sum || contents == maxLintedContents || contents == 0 && len(f.linted) == maxLintedBuckets {
 		return false
 	}
-	f.looked[name]++
+	f.linted[name]++
 	return true
 }
 
-// warn reports whether findings in a content may be logged, which is then counted. full
+// mayWarn reports whether findings in a content may be logged, which is then counted. full
 // reports that this is the last bucket.
-func (f *bucketFindings) warn(name string, sum [sha256.Size]byte) (wanted, full bool) {
+func (f *bucketFindings) mayWarn(name string, sum [sha256.Size]byte) (wanted, full bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	last, known := f.warned[name]

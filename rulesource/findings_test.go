@@ -76,10 +76,10 @@ func TestBuckets_findingsAreBounded(t *testing.T) {
 		l := newLogged()
 		s, _ := openShelf(t, refresh, l.Options)
 		for hour := range 2 {
-			for i := range 3 * maxFindingContents {
+			for i := range 3 * maxLintedContents {
 				s.written("busy", slashed(i), s.now())
 			}
-			if names, _ := l.warnedBuckets(); len(names) != maxFindingContents {
+			if names, _ := l.warnedBuckets(); len(names) != maxLintedContents {
 				t.Errorf("hour %d: one bucket: %d lines", hour, len(names))
 			}
 			for i := range 2 * maxFindingBuckets {
@@ -88,7 +88,7 @@ func TestBuckets_findingsAreBounded(t *testing.T) {
 			if names, more := l.warnedBuckets(); len(names) != maxFindingBuckets-1 || more != 1 {
 				t.Errorf("hour %d: many buckets: %d lines, and %d say that there are more", hour, len(names), more)
 			}
-			time.Sleep(findingsTime)
+			time.Sleep(findingsPeriod)
 		}
 	})
 }
@@ -105,21 +105,21 @@ func TestBuckets_lintIsBounded(t *testing.T) {
 			content := &parsedContent{sum: sha256.Sum256([]byte{byte(i)})}
 			s.logFindings(bucket, content, func(*corsrules.Ruleset) []corsrules.Finding { linted++; return nil })
 		}
-		for i := range 3 * maxFindingContents {
+		for i := range 3 * maxLintedContents {
 			write("busy", i)
 		}
-		if linted != maxFindingContents {
+		if linted != maxLintedContents {
 			t.Errorf("%d contents of one bucket were linted", linted)
 		}
-		for i := range maxLookedThrough + 10 {
+		for i := range maxLintedBuckets + 10 {
 			write(strconv.Itoa(i), i)
 		}
-		if linted != maxFindingContents+maxLookedThrough-1 {
+		if linted != maxLintedContents+maxLintedBuckets-1 {
 			t.Errorf("%d contents were linted", linted)
 		}
-		time.Sleep(findingsTime)
+		time.Sleep(findingsPeriod)
 		write("busy", 0)
-		if linted != maxFindingContents+maxLookedThrough {
+		if linted != maxLintedContents+maxLintedBuckets {
 			t.Error("not linted in the next hour")
 		}
 	})
@@ -131,17 +131,17 @@ func TestBuckets_findingsKeepNoRequest(t *testing.T) {
 	request := strings.Repeat("bucket/key", 2)
 	name := request[:len("bucket")]
 	s.written(name, slashed(1), s.now())
-	for kept := range s.findings.looked {
+	for kept := range s.findings.linted {
 		if kept != name || unsafe.StringData(kept) == unsafe.StringData(request) {
 			t.Errorf("kept is %q, which is a part of the request", kept)
 		}
 	}
-	if len(s.findings.looked) != 1 {
-		t.Error("nothing was looked through")
+	if len(s.findings.linted) != 1 {
+		t.Error("nothing was linted")
 	}
 }
 
-// A request does not wait until its bucket's document was looked through.
+// A request does not wait until its bucket's document was linted.
 func TestBuckets_findingsAreLookedForAfterwards(t *testing.T) {
 	l := newLogged()
 	s, documents := openShelf(t, time.Hour, l.Options)

@@ -142,8 +142,9 @@ func (b *bucket) await(ctx context.Context, until time.Duration) bool {
 // times half of refresh.
 const maxBackoffShift = 20
 
-// mayRead reports whether a read may begin in a state. After a failure it waits twice as long for each
-// earlier read that still hangs, because each of them holds a slot. The caller holds b.mu.
+// mayRead reports whether a read may begin in a state. After a failure it waits twice as long
+// for each earlier read that still hangs, because each of them holds a slot. The caller holds
+// b.mu.
 func (b *bucket) mayRead(s state, now time.Duration) bool {
 	if b.lastError != nil {
 		return now-b.lastFailure >= b.buckets.refresh/2<<min(b.hanging, maxBackoffShift)

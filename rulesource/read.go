@@ -44,12 +44,8 @@ func callWithin[T any](ctx context.Context, slots chan struct{}, call func() (T,
 	go func() {
 		defer func() { <-slots }()
 		var r result
-		defer func() {
-			if p := recover(); p != nil {
-				r.err = fmt.Errorf("panic: %v", p)
-			}
-			done <- r
-		}()
+		defer func() { done <- r }()
+		defer panicAsError(&r.err)
 		r.value, r.err = call()
 	}()
 	select {
@@ -57,6 +53,13 @@ func callWithin[T any](ctx context.Context, slots chan struct{}, call func() (T,
 		return r.value, r.err
 	case <-ctx.Done():
 		return none, fmt.Errorf("no answer: %w", ctx.Err())
+	}
+}
+
+// panicAsError is deferred where code of others runs in a goroutine of this package.
+func panicAsError(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("panic: %s", cut(fmt.Sprint(p)))
 	}
 }
 

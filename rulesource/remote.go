@@ -152,7 +152,10 @@ func (r *remote) fetchInTime(ctx context.Context) ([]byte, error) {
 	if r.document.Status().Err != nil {
 		r.client.CloseIdleConnections() // HTTP/2 would use a dead one again, for a quarter of an hour
 	}
-	content, err := r.fetch(limited)
+	content, err := func() (content []byte, err error) {
+		defer panicAsError(&err) // of the SDK
+		return r.fetch(limited)
+	}()
 	switch {
 	case err == nil || limited.Err() == nil:
 		unanswered.Delete(r.server)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"regexp"
 	"slices"
@@ -530,7 +531,7 @@ func TestURL_deadConnection(t *testing.T) {
 	})
 }
 
-// Whatever the error of a connection is, it does not mean that there are no rules.
+// No error of a connection means that there are no rules.
 func TestURL_anErrorIsNotAbsence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dial := func(context.Context, string, string) (net.Conn, error) {
@@ -541,6 +542,24 @@ func TestURL_anErrorIsNotAbsence(t *testing.T) {
 			t.Fatal(err)
 		}
 		expect(t, s, "", "unreachable", 0)
+		_ = s.Cleanup()
+	})
+}
+
+// A panic while a document is fetched, as of the SDK for OSS, does not end Caddy, at a start or
+// later.
+func TestURL_aPanicIsAnError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		transport := &http.Transport{Proxy: func(*http.Request) (*url.URL, error) { panic(strings.Repeat("a fault ", 1000)) }}
+		s, l := &URL{URL: shownURL}, newLogged()
+		if err := s.openOn(newContext(t), newEngine(), transport, l.Options); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * DefaultRemoteRefresh)
+		expect(t, s, "", "unreachable", 0)
+		if text := s.remote.document.Status().Err.Error(); !strings.Contains(text, "panic: a fault") || len(text) > 2*maxToldBytes {
+			t.Errorf("the error has %d bytes: %.100s", len(text), text)
+		}
 		_ = s.Cleanup()
 	})
 }
