@@ -27,13 +27,13 @@ func init() {
 // Handler gives the server behind it the CORS behaviour of an Alibaba Cloud OSS bucket.
 //
 // Its rules are in the configuration itself, or in a document in the format of OSS's
-// CORSConfiguration. The first rule that matches origin, method and headers decides. A preflight gets 200 if a rule matches, otherwise OSS's
-// error (403, 400), or 503 if the rules cannot be read; it reaches neither authentication nor
-// the origin server. Actual requests are passed to the next handler, and their responses get
-// the Access-Control headers that the rule requires, whatever their status and whichever
-// handler wrote them; those that the origin server set are removed. An actual request that no
-// rule matches is served without Access-Control headers, and is never refused: CORS is not
-// access control.
+// CORSConfiguration. The first rule that matches origin, method and headers decides. A
+// preflight gets 200 if a rule matches, otherwise OSS's error (403, 400), or 503 if the rules
+// cannot be read; it reaches neither authentication nor the origin server. Actual requests are
+// passed to the next handler, and their responses get the Access-Control headers that the rule
+// requires, whatever their status and whichever handler wrote them; those that the origin
+// server set are removed. An actual request that no rule matches is served without
+// Access-Control headers, and is never refused: CORS is not access control.
 //
 // Decisions are counted in the metrics that begin with caddy_oss_cors_. They show in the
 // access log, as the object oss_cors, and in placeholders:

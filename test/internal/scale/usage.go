@@ -85,6 +85,6 @@ func UnknownNames(t *testing.T, n int) string {
 	if seriesAfter > series+200 { // the 100 denied origins that metrics show, and Go's own
 		t.Errorf("the metrics grew from %d lines to %d", series, seriesAfter)
 	}
-	return fmt.Sprintf("%d names that are no bucket's, %.0f a second: resident memory %s before and %s after, %d lines of metrics before and %d after.",
+	return fmt.Sprintf("Requests for %d buckets that do not exist, %.0f a second: Caddy has %s resident before and %s after, and the metrics have %d lines before and %d after.",
 		n, float64(n)/took.Seconds(), MB(before), MB(after), series, seriesAfter)
 }
